@@ -1,0 +1,173 @@
+//! The wiring of the gateway: what is made from the configuration, and in which order it runs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use promcast_poller::{Workers, workers};
+use promcast_runtime::admin::{self, Readiness};
+use promcast_runtime::bus::embedded::Embedded;
+use promcast_runtime::bus::nats::{self, Nats};
+use promcast_runtime::bus::{Bus, Limits};
+use promcast_runtime::clock::Clock;
+use promcast_runtime::config::bus as bus_config;
+use promcast_runtime::lifecycle::{Lifecycle, Tasks};
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::connections::Connections;
+use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies};
+use crate::hub::{self, Hub};
+use crate::metrics::Metrics;
+use crate::scope::Scope;
+use crate::sse::Rhythm;
+
+/// Where the admin listener is by default.
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The section `[bus]` cannot be used.
+    #[error(transparent)]
+    BusConfig(#[from] bus_config::Error),
+    /// NATS cannot be used.
+    #[error("the bus cannot be used: {0}")]
+    Bus(#[from] nats::Error),
+    /// The poller inside cannot start.
+    #[error("the poller inside cannot start: {0}")]
+    Poller(#[from] workers::Error),
+    /// A metric is declared twice.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The limit of new streams cannot be used.
+    #[error(transparent)]
+    Rate(#[from] http::InvalidRate),
+    /// `init` was called with nothing to set up.
+    #[error("there is nothing to set up: `bus.url` is not given, and the embedded bus needs no streams")]
+    NothingToInit,
+}
+
+/// Sets up the streams on NATS.
+pub async fn init(config: &Config) -> Result<ExitCode, Error> {
+    let options = config.bus.options("promcast-init")?.ok_or(Error::NothingToInit)?;
+    nats::init(&options, &Limits::default(), &config.datasources(), config.bus.replicas.into()).await?;
+    promcast_runtime::config::complain("the streams are set up");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A gateway that is ready to listen.
+pub struct App {
+    bus: Arc<dyn Bus>,
+    router: Router,
+    transport: Transport,
+    registry: Registry,
+    metrics: Metrics,
+}
+
+/// The addresses that the gateway listens on.
+pub struct Listeners {
+    clients: TcpListener,
+    admin: TcpListener,
+}
+
+impl App {
+    /// Makes everything. Connects to the bus in the background, and listens nowhere yet.
+    pub async fn build(config: &Config, tasks: &Tasks) -> Result<Self, Error> {
+        let registry = Registry::new();
+        let clock = Clock::system();
+        let metrics = Metrics::new(&registry)?;
+        let replica = config.replica.clone().unwrap_or_else(random_name);
+        let bus = connect(config, &replica, &clock, &registry, tasks).await?;
+        let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
+        let state = State {
+            authenticator: Authenticator::new(config.auth.mode),
+            scope: Scope::new(config.datasources()),
+            hub,
+            connections: Connections::new(config.stream.max_connections, metrics.clone()),
+            rhythm: rhythm(config),
+            default_interval: config.stream.interval,
+            replica,
+            clock,
+            metrics: metrics.clone(),
+            soft: tasks.soft().clone(),
+        };
+        let edge = Edge {
+            origins: config.http.allowed_origins.iter().map(|origin| origin.header().clone()).collect(),
+            trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.iter().copied()),
+            rate: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
+        };
+        let transport =
+            Transport { write_stall: config.stream.write_stall, unacknowledged: config.http.unacknowledged };
+        Ok(Self { bus, router: http::router(Arc::new(state), edge), transport, registry, metrics })
+    }
+
+    /// Takes the configured addresses.
+    pub async fn listen(&self, config: &Config) -> Result<Listeners, admin::Error> {
+        let admin = admin::bind("admin", "admin-listen", config.admin.listen.unwrap_or(ADMIN)).await?;
+        let clients = admin::bind("http", "http-listen", config.http.listen).await?;
+        Ok(Listeners { clients, admin })
+    }
+
+    /// Serves until a signal or a crash, then drains.
+    pub async fn run(self, listeners: Listeners, lifecycle: Lifecycle) -> ExitCode {
+        let tasks = lifecycle.tasks();
+        admin::serve(listeners.admin, self.registry, Readiness::new(self.bus.state(), tasks), tasks);
+        http::serve(listeners.clients, self.router, self.transport, self.metrics, tasks);
+        lifecycle.run().await
+    }
+}
+
+/// The bus of the configuration. This is the one place where the gateway reaches the poller: with the embedded bus it
+/// runs one inside, which works until the last stream has ended.
+async fn connect(
+    config: &Config,
+    replica: &str,
+    clock: &Clock,
+    registry: &Registry,
+    tasks: &Tasks,
+) -> Result<Arc<dyn Bus>, Error> {
+    let tasks = tasks.background();
+    match config.bus.options(replica)? {
+        Some(options) => Ok(Arc::new(Nats::connect(&options, registry, &tasks).await?)),
+        None => {
+            let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+            Workers::start(&bus, &config.upstreams, clock, registry, &tasks)?;
+            Ok(bus)
+        }
+    }
+}
+
+fn hub_settings(config: &Config) -> hub::Settings {
+    let stream = &config.stream;
+    hub::Settings {
+        limits: hub::Limits {
+            ticks: stream.history,
+            bytes: stream.history_bytes,
+            lag: stream.lag,
+            linger: stream.linger,
+        },
+        query_timeout: stream.query_timeout,
+        update_bytes: stream.update_bytes,
+    }
+}
+
+fn rhythm(config: &Config) -> Rhythm {
+    let stream = &config.stream;
+    Rhythm {
+        heartbeat: stream.heartbeat,
+        comment: stream.comment,
+        lifetime: stream.max_lifetime,
+        drain: stream.drain,
+    }
+}
+
+fn random_name() -> String {
+    let id = Uuid::now_v7().simple().to_string();
+    // The end of a v7 UUID is random, its start is the time.
+    format!("gateway-{}", id.get(24..).unwrap_or(&id))
+}

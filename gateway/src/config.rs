@@ -1,0 +1,234 @@
+//! The configuration of the gateway.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use conf::{Conf, Subcommands};
+use promcast_poller::config::Datasources;
+use promcast_proto::topic::Datasource;
+use promcast_runtime::config::{Admin, Bus, Log};
+
+mod auth;
+mod http;
+mod stream;
+
+pub use auth::Auth;
+pub use http::Http;
+pub use stream::Stream;
+
+/// Streams the results of PromQL queries over GPU metrics to browsers, with Server-Sent Events.
+///
+/// Every option can be given as a flag, as an environment variable, or in the configuration file, and counts in this
+/// order.
+#[derive(Clone, Debug, Conf)]
+#[conf(serde, env_prefix = "PROMCAST_", name = "promcast-gateway", version, test, validation_predicate = Config::check)]
+pub struct Config {
+    /// A TOML file with any of these options: `http.listen` stands as `listen` in its section `[http]`.
+    #[arg(long, env, serde(skip))]
+    pub config: Option<PathBuf>,
+    /// The name of this replica, in events and status. Default: `gateway-` and a random part.
+    #[arg(long, env)]
+    pub replica: Option<String>,
+    /// The datasources that can be queried, where pollers run apart: their names, separated by commas. Default: `default`.
+    /// With the embedded bus they are those that have a section.
+    #[conf(repeat, long, env, env_delimiter = ',')]
+    pub datasources: Vec<Datasource>,
+    /// Logs.
+    #[conf(flatten, prefix)]
+    pub log: Log,
+    /// The admin listener.
+    #[conf(flatten, prefix)]
+    pub admin: Admin,
+    /// The bus.
+    #[conf(flatten, prefix)]
+    pub bus: Bus,
+    /// The listener for clients.
+    #[conf(flatten, prefix)]
+    pub http: Http,
+    /// Who may see what.
+    #[conf(flatten, prefix)]
+    pub auth: Auth,
+    /// Streams.
+    #[conf(flatten, prefix)]
+    pub stream: Stream,
+    /// The upstreams, where the gateway runs a poller inside.
+    #[conf(flatten, serde(flatten))]
+    pub upstreams: Datasources,
+    /// What to do instead of running.
+    #[conf(subcommands, serde(skip))]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of running.
+#[derive(Clone, Debug, Subcommands)]
+pub enum Command {
+    /// Work with the configuration.
+    Config(ConfigCommand),
+    /// Create the streams on NATS, or bring them up to date. May be run again at any time.
+    Init,
+}
+
+/// Work with the configuration.
+#[derive(Clone, Debug, Conf)]
+pub struct ConfigCommand {
+    /// What to do with it.
+    #[conf(subcommands)]
+    pub action: ConfigAction,
+}
+
+/// What can be done with the configuration.
+#[derive(Clone, Copy, Debug, Subcommands)]
+pub enum ConfigAction {
+    /// Say whether it can be used, and what is wrong with it. Connects to nothing.
+    Check,
+}
+
+/// What the program was started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To serve.
+    Run,
+    /// To judge the configuration.
+    Check,
+    /// To set up the streams.
+    Init,
+}
+
+/// An option that does not go together with another.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// Nobody would run a query.
+    #[error(
+        "there is nothing to query: give `prometheus-url` or a section `[datasource.NAME]`, or `bus.url` where pollers run apart"
+    )]
+    NoUpstream,
+    /// Upstreams that nobody would use.
+    #[error(
+        "`bus.url` is given, so pollers run apart: move `prometheus-url` and `[datasource.NAME]` to them"
+    )]
+    IdleUpstream,
+    /// Names that nothing backs.
+    #[error(
+        "`datasources` is for pollers that run apart; with the embedded bus each has a section `[datasource.NAME]`"
+    )]
+    NamesWithoutBus,
+    /// The guard of `auth.mode = none`.
+    #[error(
+        "`auth.mode` is `none` and `http.listen` is {0}, which others can reach: everybody there would see all metrics. \
+         Listen on 127.0.0.1, or say `auth.allow-anonymous-network` too"
+    )]
+    Anonymous(std::net::SocketAddr),
+}
+
+impl Config {
+    /// What the program was started for.
+    pub fn action(&self) -> Action {
+        match &self.command {
+            None => Action::Run,
+            Some(Command::Init) => Action::Init,
+            Some(Command::Config(ConfigCommand { action: ConfigAction::Check })) => Action::Check,
+        }
+    }
+
+    /// Prints that the configuration can be used.
+    pub fn say_good(&self) -> ExitCode {
+        promcast_runtime::config::complain("the configuration is good");
+        ExitCode::SUCCESS
+    }
+
+    /// How long a shutdown may take: the drain, and time for the last bytes.
+    pub fn grace(&self) -> Duration {
+        self.stream.drain + Duration::from_secs(5)
+    }
+
+    /// What can be queried.
+    pub fn datasources(&self) -> Vec<Datasource> {
+        match (&self.bus.url, self.datasources.is_empty()) {
+            (None, _) => self.upstreams.names(),
+            (Some(_), false) => self.datasources.clone(),
+            (Some(_), true) => vec![Datasource::default()],
+        }
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let embedded = self.bus.url.is_none();
+        match (embedded, self.upstreams.is_empty()) {
+            (true, true) => return Err(Invalid::NoUpstream),
+            (false, false) => return Err(Invalid::IdleUpstream),
+            (true, false) | (false, true) => {}
+        }
+        if embedded && !self.datasources.is_empty() {
+            return Err(Invalid::NamesWithoutBus);
+        }
+        let listen = self.http.listen;
+        if !listen.ip().is_loopback() && !self.auth.allow_anonymous_network {
+            return Err(Invalid::Anonymous(listen));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use promcast_runtime::config::{Error, Sources, load};
+
+    use super::*;
+
+    fn try_load(args: &[&str], env: &[(&str, &str)]) -> Result<Config, Error> {
+        let args = std::iter::once("promcast-gateway").chain(args.iter().copied()).map(Into::into).collect();
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load(&Sources { args, env })
+    }
+
+    const GOOD: [&str; 4] = ["--auth-mode", "none", "--prometheus-url", "http://127.0.0.1:9090"];
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let config = try_load(&GOOD, &[]).unwrap();
+        assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.stream.max_connections, 100);
+        assert_eq!(config.stream.interval.secs(), 15);
+        assert_eq!(config.stream.drain, Duration::from_secs(20));
+        assert_eq!(config.datasources(), [Datasource::default()]);
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[stream]\nlag = 1\nlinger = '1s'\nmax_connections = 1\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let args = [&GOOD[..], &["--config", path, "--stream-lag", "3"]].concat();
+        let env = [("PROMCAST_STREAM_LAG", "2"), ("PROMCAST_STREAM_LINGER", "2s")];
+        let config = try_load(&args, &env).unwrap();
+        assert_eq!((config.stream.lag, config.stream.max_connections), (3, 1));
+        assert_eq!(config.stream.linger, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn every_error_is_told_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[http]\nlisen = '127.0.0.1:1'\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let env = [("PROMCAST_STREAM_LAG", "many"), ("PROMCAST_HTTP_LISTN", "x")];
+        let error = try_load(&["--config", path, "--stream-drain", "soon"], &env).unwrap_err().to_string();
+        for part in ["lisen", "PROMCAST_STREAM_LAG", "PROMCAST_HTTP_LISTN", "--stream-drain", "--auth-mode"] {
+            assert!(error.contains(part), "{part} is not told in:\n{error}");
+        }
+    }
+
+    #[test]
+    fn anonymous_access_from_the_network_must_be_said_twice() {
+        let open = [&GOOD[..], &["--http-listen", "0.0.0.0:8080"]].concat();
+        let error = try_load(&open, &[]).unwrap_err().to_string();
+        assert!(error.contains("allow-anonymous-network"), "{error}");
+        try_load(&[&open[..], &["--auth-allow-anonymous-network"]].concat(), &[]).unwrap();
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let args = ["--auth-mode", "none", "--bus-url", "nats://n:4222", "--bus-user", "gw"];
+        let config = try_load(&args, &[("PROMCAST_BUS_PASSWORD", "hunter2")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,68 @@
+//! `[http]`: the listener for clients.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use conf::Conf;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// `[http]`: where clients come in.
+#[derive(Clone, Debug, Conf)]
+#[conf(serde)]
+pub struct Http {
+    /// The address for clients. Port 0 takes a free one.
+    #[arg(long, env, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Origins whose pages may open streams from another site, such as `https://dash.example.com`, separated by commas. Pages of the
+    /// gateway's own origin always may.
+    #[conf(repeat, long, env, env_delimiter = ',')]
+    pub allowed_origins: Vec<Origin>,
+    /// Networks of reverse proxies, such as `10.0.0.0/8`, separated by commas. The client's address is taken from `X-Forwarded-For` or
+    /// `Forwarded` for connections from there, and from nobody else.
+    #[conf(repeat, long, env, env_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
+    /// A client that acknowledges nothing for so long is closed by the system (TCP_USER_TIMEOUT, Linux only).
+    #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration, serde(use_value_parser))]
+    pub unacknowledged: Duration,
+}
+
+/// An origin (RFC 6454): scheme, host and port as a browser sends them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(HeaderValue);
+
+impl Origin {
+    /// As it stands in the header.
+    pub fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refusal = || {
+            format!(
+                "`{text}` is not an origin: write it as the browser does, https://host or http://host:port, with no path"
+            )
+        };
+        let url: url::Url = text.parse().map_err(|_| refusal())?;
+        let origin = url.origin().ascii_serialization();
+        if origin != text.trim_end_matches('/') {
+            return Err(refusal());
+        }
+        HeaderValue::from_str(&origin).map(Self).map_err(|_| refusal())
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}

@@ -1,0 +1,163 @@
+//! HTTP: the router, its layers in the order in which a request passes them, and the listener.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use promcast_proto::problem::Type;
+use promcast_proto::topic::Datasource;
+use promcast_runtime::clock::Clock;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+
+use crate::auth::Authenticator;
+use crate::connections::Connections;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::scope::Scope;
+use crate::sse::Rhythm;
+
+mod client;
+mod listener;
+mod params;
+mod problem;
+mod rate;
+mod socket;
+mod stream;
+
+pub use client::TrustedProxies;
+pub use listener::{Transport, serve};
+pub use rate::{InvalidRate, Rate};
+
+use problem::Problem;
+
+/// What handlers work with.
+pub struct State {
+    /// Who is asking.
+    pub authenticator: Authenticator,
+    /// What they may see.
+    pub scope: Scope,
+    /// Where it comes from.
+    pub hub: Hub,
+    /// How many may ask.
+    pub connections: Connections,
+    /// How streams behave over time.
+    pub rhythm: Rhythm,
+    /// The interval where the client names none, in seconds.
+    pub default_interval: promcast_proto::tick::Interval,
+    /// This replica's name.
+    pub replica: String,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where things are counted.
+    pub metrics: Metrics,
+    /// Cancelled when the replica goes away.
+    pub soft: CancellationToken,
+}
+
+/// What the layers around the handlers need.
+pub struct Edge {
+    /// Pages of these origins may stream.
+    pub origins: Vec<HeaderValue>,
+    /// Proxies whose word on the client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    /// How many streams an address may open.
+    pub rate: Rate,
+}
+
+/// The page at `/`.
+const PAGE: &str = include_str!("../../web/plain/index.html");
+
+/// The path of streams.
+const STREAM: &str = "/api/v1/metrics/stream";
+
+/// The largest request line and the largest headers, in bytes. Four times what a query of 1000 characters needs when
+/// every character is percent-encoded.
+const REQUEST_MAX: usize = 32 * 1024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The router.
+pub fn router(state: Arc<State>, edge: Edge) -> Router {
+    let metrics = state.metrics.clone();
+    let stream = get(stream::open).layer(rate::layer(&edge.rate, state.metrics.clone()));
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(from_fn_with_state(metrics, problem::count))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
+        }))
+        .layer(cors(edge.origins))
+        .layer(from_fn(limit_size))
+        .layer(from_fn_with_state(edge.trusted_proxies, client::identify));
+    Router::new()
+        .route(STREAM, stream)
+        .route("/", get(page))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(async |request: Request| {
+            let path = request.uri().path().chars().take(100).collect::<String>();
+            Problem::new(Type::NotFound, format!("there is nothing at {path}; streams are at {STREAM}"))
+        })
+        .with_state(state)
+        .layer(layers)
+}
+
+async fn page() -> Response {
+    let headers = [
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+        ),
+    ];
+    (headers, Html(PAGE)).into_response()
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let detail = format!("{} is not possible here; use GET", request.method());
+    Problem::new(Type::MethodNotAllowed, detail)
+}
+
+/// Refuses what no client of ours sends, before anything looks at it.
+async fn limit_size(request: Request, next: Next) -> Response {
+    let line = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    if line > REQUEST_MAX {
+        let detail = format!("the request line has {line} bytes; at most {REQUEST_MAX} are allowed");
+        return Problem::new(Type::UriTooLong, detail).into_response();
+    }
+    let size: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > REQUEST_MAX {
+        let detail = format!("the request headers have {size} bytes; at most {REQUEST_MAX} are allowed");
+        return Problem::new(Type::HeadersTooLarge, detail).into_response();
+    }
+    next.run(request).await
+}
+
+fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET])
+        .allow_headers([header::AUTHORIZATION, HeaderName::from_static("last-event-id"), REQUEST_ID])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(600))
+}
+
+/// The datasource that is meant where none is named.
+fn default_datasource() -> Datasource {
+    Datasource::default()
+}
+
+/// The status that clients see when a stream starts.
+const STREAMING: StatusCode = StatusCode::OK;

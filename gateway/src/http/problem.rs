@@ -1,0 +1,156 @@
+//! Problem documents (RFC 9457): the one place where an error becomes a status.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use promcast_proto::problem::Type;
+use rand::RngExt;
+use serde::Serialize;
+use tracing::error;
+
+use crate::metrics::Metrics;
+use crate::scope;
+
+/// What is wrong with a request, for whoever sent it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    kind: Type,
+    detail: String,
+    position: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    /// Where in the query, as a character counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+}
+
+impl Problem {
+    /// `detail` tells the caller what to change.
+    pub(super) fn new(kind: Type, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), position: None }
+    }
+}
+
+fn status(kind: Type) -> StatusCode {
+    match kind {
+        Type::InvalidQuery | Type::InvalidParameter | Type::InvalidCursor | Type::UnknownDatasource => {
+            StatusCode::BAD_REQUEST
+        }
+        Type::NotFound => StatusCode::NOT_FOUND,
+        Type::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Type::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        Type::UriTooLong => StatusCode::URI_TOO_LONG,
+        Type::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Type::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Type::AtCapacity | Type::Draining | Type::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Type::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Seconds after which to try again, another number for each client: many that were turned away together must not
+/// come back together.
+fn retry_after(kind: Type) -> Option<u64> {
+    let seconds = match kind {
+        Type::RateLimited => 1..=5,
+        Type::AtCapacity => 2..=10,
+        Type::Draining | Type::Unavailable => 1..=5,
+        Type::InvalidQuery
+        | Type::InvalidParameter
+        | Type::InvalidCursor
+        | Type::UnknownDatasource
+        | Type::NotFound
+        | Type::MethodNotAllowed
+        | Type::NotAcceptable
+        | Type::UriTooLong
+        | Type::HeadersTooLarge
+        | Type::Internal => return None,
+    };
+    Some(rand::rng().random_range(seconds))
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = status(self.kind);
+        let document = Document {
+            r#type: self.kind.uri(),
+            title: self.kind.title(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            position: self.position,
+        };
+        let body = serde_json::to_string(&document).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = retry_after(self.kind) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(Counted(self.kind));
+        response
+    }
+}
+
+/// Tells the counting layer what a response is.
+#[derive(Clone, Copy)]
+struct Counted(Type);
+
+/// Counts problem documents.
+pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(Counted(kind)) = response.extensions().get() {
+        metrics.problem(*kind).inc();
+    }
+    response
+}
+
+impl From<scope::Error> for Problem {
+    fn from(error: scope::Error) -> Self {
+        match error {
+            scope::Error::Query(invalid) => {
+                let position = match &invalid {
+                    scope::Invalid::Syntax { position, .. } => Some(*position),
+                    scope::Invalid::Costly(_)
+                    | scope::Invalid::Unparsable
+                    | scope::Invalid::Unprintable(_) => None,
+                };
+                Self { kind: Type::InvalidQuery, detail: invalid.to_string(), position }
+            }
+            scope::Error::Datasource(_) => Self::new(Type::UnknownDatasource, error.to_string()),
+            scope::Error::Check(cause) => {
+                error!(error = %cause, "a query could not be checked");
+                Self::new(Type::Internal, "the query could not be checked; try again")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_type_makes_a_document() {
+        for kind in Type::ALL {
+            let response = Problem::new(*kind, "change this").into_response();
+            assert!(response.status().is_client_error() || response.status().is_server_error());
+            let wants_retry = matches!(response.status().as_u16(), 429 | 503);
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), wants_retry, "{kind:?}");
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["type"], kind.uri());
+            assert_eq!(document["status"], status);
+            assert_eq!(document["detail"], "change this");
+        }
+    }
+}

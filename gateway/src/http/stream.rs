@@ -1,0 +1,121 @@
+//! `GET /api/v1/metrics/stream`: from a request to an event stream.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State as Shared};
+use axum::http::{HeaderValue, Version, header};
+use axum::response::Response;
+use promcast_proto::problem::Type;
+use tower_http::request_id::RequestId;
+use tracing::info;
+use uuid::Uuid;
+
+use super::client::Client;
+use super::params::{self, Params};
+use super::problem::Problem;
+use super::{STREAMING, State};
+use crate::connections::Pressure;
+use crate::hub::Signal;
+use crate::metrics::ConnectionError;
+use crate::scope::Grant;
+use crate::sse::event::{Connected, Subscribed};
+use crate::sse::{Parts, Stream};
+
+/// Opens a stream.
+pub(super) async fn open(
+    Shared(state): Shared<Arc<State>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, Problem> {
+    if !params::accepts_event_stream(request.headers()) {
+        let detail = "streams are text/event-stream: send `Accept: text/event-stream`, or no Accept header";
+        return Err(Problem::new(Type::NotAcceptable, detail));
+    }
+    let query_string = request.uri().query().unwrap_or_default();
+    let params = params::read(query_string, request.headers(), state.default_interval, state.clock.now())?;
+    let principal = state.authenticator.principal();
+    let Params { query, interval, datasource, after } = params;
+    let grant = state.scope.authorise(&principal, datasource, query).await?;
+
+    let connection = place(&state)?;
+    let id = Uuid::now_v7().to_string();
+    let signal = Arc::new(Signal::default());
+    let (feed, resume) = state.hub.attach(&grant, interval, after, signal.clone(), 0);
+    let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+    info!(
+        connection.id = id,
+        request.id = request_id,
+        client.address = %client.0,
+        topic = %grant.topic().key(),
+        interval_seconds = interval.secs(),
+        "stream opened"
+    );
+    let hello = Connected {
+        connection_id: id,
+        replica: state.replica.clone(),
+        server_time: state.clock.now(),
+        heartbeat_seconds: state.rhythm.heartbeat.as_secs(),
+        subscriptions: vec![subscribed(&grant, interval, resume)],
+    };
+    let stream = Stream::new(Parts {
+        connection,
+        feeds: vec![(feed, after)],
+        hello,
+        signal,
+        pressure: request.extensions().get::<Arc<Pressure>>().cloned().unwrap_or_default(),
+        soft: state.soft.clone(),
+        rhythm: state.rhythm,
+        clock: state.clock.clone(),
+        metrics: state.metrics.clone(),
+    });
+    Ok(respond(request.version(), stream))
+}
+
+/// A place on this replica, unless it is full or going away.
+fn place(state: &State) -> Result<crate::connections::Connection, Problem> {
+    if state.soft.is_cancelled() {
+        state.metrics.connection_error(ConnectionError::Draining).inc();
+        return Err(Problem::new(
+            Type::Draining,
+            "this replica is shutting down; connect again to reach another",
+        ));
+    }
+    state.connections.open().ok_or_else(|| {
+        state.metrics.connection_error(ConnectionError::AtCapacity).inc();
+        Problem::new(
+            Type::AtCapacity,
+            "this replica holds as many streams as it may; try again, or reach another",
+        )
+    })
+}
+
+fn subscribed(
+    grant: &Grant,
+    interval: promcast_proto::tick::Interval,
+    resume: crate::hub::Resume,
+) -> Subscribed {
+    Subscribed {
+        id: "0".to_owned(),
+        topic: grant.topic().key(),
+        query: grant.given().to_owned(),
+        datasource: grant.topic().datasource().clone(),
+        interval,
+        resume: resume.into(),
+    }
+}
+
+fn respond(version: Version, stream: Stream) -> Response {
+    let mut response = Response::new(Body::new(stream));
+    *response.status_mut() = STREAMING;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // no-transform: a proxy that compresses would hold events back until its window is full.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    // Connection-specific headers are malformed in HTTP/2 (RFC 9113, 8.2.2).
+    if version <= Version::HTTP_11 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    response
+}

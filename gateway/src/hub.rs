@@ -1,0 +1,136 @@
+//! The hub: one timeline, one bus subscription and one ticker for each topic, however many connections read it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use promcast_proto::tick::{Interval, Tick};
+use promcast_proto::topic::Key;
+use promcast_runtime::bus::Bus;
+use promcast_runtime::clock::Clock;
+use promcast_runtime::lifecycle::Tasks;
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+use crate::scope::Grant;
+
+mod signal;
+mod ticker;
+mod timeline;
+mod topic;
+
+pub use signal::Signal;
+pub use timeline::{Gap, Limits, Next, Reader, Resume};
+
+use timeline::Now;
+use topic::Topic;
+
+/// What the hub is told about its work.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How much of each topic is kept.
+    pub limits: Limits,
+    /// How long a query may run.
+    pub query_timeout: Duration,
+    /// The most bytes of JSON in an update.
+    pub update_bytes: usize,
+}
+
+/// The topics of this replica. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Shared>);
+
+struct Shared {
+    bus: Arc<dyn Bus>,
+    clock: Clock,
+    tasks: Tasks,
+    settings: Settings,
+    metrics: Metrics,
+    topics: Mutex<HashMap<Key, Arc<Topic>>>,
+}
+
+/// One subscription's hold on a topic: while it lives, the topic ticks at its interval.
+pub struct Feed {
+    shared: Arc<Shared>,
+    topic: Arc<Topic>,
+    interval: Interval,
+    listener: u64,
+    reader: Reader,
+}
+
+impl Hub {
+    /// A hub on this bus.
+    pub fn new(bus: Arc<dyn Bus>, clock: Clock, tasks: Tasks, settings: Settings, metrics: Metrics) -> Self {
+        Self(Arc::new(Shared { bus, clock, tasks, settings, metrics, topics: Mutex::default() }))
+    }
+
+    /// Joins the topic of a grant: after the tick `after` where the caller has seen it before, else from the current
+    /// tick on. `signal` is raised at `place` whenever there may be something to read.
+    pub fn attach(
+        &self,
+        grant: &Grant,
+        interval: Interval,
+        after: Option<Tick>,
+        signal: Arc<Signal>,
+        place: u8,
+    ) -> (Feed, Resume) {
+        let shared = &self.0;
+        let mut topics = shared.topics.lock();
+        let topic = topics.entry(grant.topic().key()).or_insert_with(|| {
+            let topic = Arc::new(Topic::new(grant.topic().clone(), shared.settings.limits));
+            shared.metrics.topics.inc();
+            // Others may read a topic until the very end of a drain.
+            let ticker = ticker::run(shared.clone(), topic.clone());
+            shared.tasks.background().spawn("topic", ticker);
+            topic
+        });
+        let (listener, reader, resume) = topic.attach(interval, after, signal, place, shared.now());
+        let feed = Feed { shared: shared.clone(), topic: topic.clone(), interval, listener, reader };
+        (feed, resume)
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Now {
+        Now { wall: self.clock.now(), mono: Instant::now() }
+    }
+
+    /// Takes a topic out that nobody uses. False where somebody joined in the meantime.
+    fn retire(&self, topic: &Topic) -> bool {
+        let mut topics = self.topics.lock();
+        let unused = topic.is_unused(self.now());
+        if unused {
+            topics.remove(&topic.key());
+            self.metrics.topics.dec();
+        }
+        unused
+    }
+}
+
+impl Feed {
+    /// Reads on. Where there is nothing yet, the signal is raised when there may be.
+    pub fn read(&mut self) -> Next {
+        let next = self.topic.next(&mut self.reader, self.shared.now());
+        if let Next::Gap(gap) = &next {
+            self.shared.metrics.skipped(gap.reason).inc_by(gap.missed);
+        }
+        next
+    }
+
+    /// The topic's key.
+    pub fn key(&self) -> Key {
+        self.topic.key()
+    }
+
+    /// The interval.
+    pub fn interval(&self) -> Interval {
+        self.interval
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.topic.detach(self.interval, self.listener, self.shared.now());
+    }
+}

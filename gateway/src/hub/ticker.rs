@@ -1,0 +1,176 @@
+//! The task of a topic: carries out what its timeline plans, until nobody reads it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use promcast_proto::job::Job;
+use promcast_proto::tick::Tick;
+use promcast_proto::update::{Outcome as Result_, Update};
+use promcast_runtime::bus::{self, Accepted, Event, State, Subscription};
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use super::Shared;
+use super::timeline::{Outcome, Plan};
+use super::topic::Topic;
+use crate::metrics::{Asked, Received};
+use crate::sse::Frame;
+
+/// The wait before a subscription that the bus refused is tried again.
+const RESUBSCRIBE: Duration = Duration::from_millis(500);
+
+struct Ticker {
+    shared: Arc<Shared>,
+    topic: Arc<Topic>,
+    state: watch::Receiver<State>,
+    live: Option<Subscription>,
+}
+
+/// Runs a topic until nobody has used it for the linger time.
+pub(super) async fn run(shared: Arc<Shared>, topic: Arc<Topic>) {
+    let state = shared.bus.state();
+    let mut ticker = Ticker { shared, topic, state, live: None };
+    while ticker.step().await {}
+}
+
+impl Ticker {
+    /// Does what is planned; false at the end.
+    async fn step(&mut self) -> bool {
+        let up = self.subscribed().await;
+        match self.topic.plan(up, self.shared.now()) {
+            Plan::End => return !self.shared.retire(&self.topic),
+            Plan::Look => self.look().await,
+            Plan::Ask { tick, attempt } => self.ask(tick, attempt).await,
+            Plan::Sleep(until) => {
+                let until = if up || !self.state.borrow().is_up() {
+                    until
+                } else {
+                    until.min(tokio::time::Instant::now() + RESUBSCRIBE)
+                };
+                self.wait(until).await;
+            }
+        }
+        true
+    }
+
+    /// Whether the bus is up and the topic's updates come in. To miss none, subscribing comes before looking.
+    async fn subscribed(&mut self) -> bool {
+        if !self.state.borrow().is_up() {
+            return false;
+        }
+        if self.live.is_none() {
+            match self.shared.bus.subscribe(self.topic.topic().address()).await {
+                Ok(live) => {
+                    self.live = Some(live);
+                    self.topic.doubt();
+                }
+                Err(error) => debug!(topic = %self.topic.key(), %error, "cannot subscribe yet"),
+            }
+        }
+        self.live.is_some()
+    }
+
+    async fn wait(&mut self, until: tokio::time::Instant) {
+        tokio::select! {
+            event = next(&mut self.live) => match event {
+                Some(Event::Update(update)) => self.receive(update),
+                Some(Event::Lost) => self.topic.doubt(),
+                None => self.live = None,
+            },
+            changed = self.state.changed() => match changed {
+                // Connected anew: what came in between is on the bus, and what was asked for may not be.
+                Ok(()) => self.topic.doubt(),
+                Err(_) => tokio::time::sleep_until(until).await,
+            },
+            () = self.topic.joined() => {}
+            () = tokio::time::sleep_until(until) => {}
+        }
+    }
+
+    fn receive(&self, update: Update) {
+        let (tick, took) = (update.tick, Duration::from_millis(update.took_ms.into()));
+        let kind = match update.outcome {
+            Result_::Result(_) => Received::Result,
+            Result_::Failure(_) => Received::Error,
+        };
+        let metrics = &self.shared.metrics;
+        match Frame::of_update(update, self.shared.settings.update_bytes) {
+            Ok(frame) => {
+                let now = self.shared.now();
+                let new = self.topic.arrived(tick, took, frame, now);
+                if new {
+                    metrics.update_lateness.observe(seconds(now.wall.since(tick)));
+                }
+                metrics.received(if new { kind } else { Received::Duplicate }).inc();
+            }
+            Err(error) => {
+                metrics.received(Received::Refused).inc();
+                warn!(topic = %self.topic.key(), %tick, %error, "an update cannot be used");
+            }
+        }
+    }
+
+    async fn look(&self) {
+        self.shared.metrics.looks.inc();
+        let outcome = match self.shared.bus.history(self.topic.topic().address()).await {
+            Ok(updates) => {
+                for update in updates {
+                    self.receive(update);
+                }
+                Outcome::Done
+            }
+            Err(error) => {
+                debug!(topic = %self.topic.key(), %error, "cannot read the history");
+                Outcome::Failed
+            }
+        };
+        self.topic.looked(outcome, self.shared.now());
+    }
+
+    async fn ask(&self, tick: Tick, attempt: u32) {
+        let topic = self.topic.topic();
+        let job = Job {
+            datasource: topic.datasource().clone(),
+            query: topic.query().to_owned(),
+            tick,
+            timeout_ms: u32::try_from(self.shared.settings.query_timeout.as_millis()).unwrap_or(u32::MAX),
+        };
+        let answer = self.shared.bus.ask(&job, attempt).await;
+        let (asked, outcome) = match &answer {
+            Ok(Accepted::Queued) => (Asked::Queued, Outcome::Done),
+            Ok(Accepted::Duplicate) => (Asked::Duplicate, Outcome::Done),
+            Ok(Accepted::Busy) => (Asked::Busy, Outcome::Busy),
+            Err(error) => {
+                self.log_failure(error);
+                (Asked::Failed, Outcome::Failed)
+            }
+        };
+        self.shared.metrics.asked(asked).inc();
+        if attempt > 0 && asked == Asked::Queued {
+            self.shared.metrics.repairs.inc();
+        }
+        self.topic.asked(tick, outcome, self.shared.now());
+    }
+
+    fn log_failure(&self, error: &bus::Error) {
+        match error {
+            bus::Error::Disconnected => debug!(topic = %self.topic.key(), %error, "cannot ask"),
+            bus::Error::Failed { .. } | bus::Error::NotSetUp(_) | bus::Error::Wire(_) => {
+                warn!(topic = %self.topic.key(), %error, "cannot ask");
+            }
+        }
+    }
+}
+
+/// The next event of a subscription, if there is one; else never.
+async fn next(live: &mut Option<Subscription>) -> Option<Event> {
+    match live {
+        Some(live) => live.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of lateness are far below 2^52")]
+fn seconds(millis: i64) -> f64 {
+    millis.max(0) as f64 / 1000.0
+}

@@ -1,0 +1,118 @@
+//! A topic that somebody streams: its timeline, and who waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use promcast_proto::tick::{Interval, Tick};
+use promcast_proto::topic::{self, Key};
+use tokio::sync::Notify;
+
+use super::signal::Signal;
+use super::timeline::{Limits, Next, Now, Outcome, Plan, Reader, Resume, Timeline};
+use crate::sse::Frame;
+
+/// Shared by the topic's ticker and its readers. The locks are held for map look-ups only.
+pub(super) struct Topic {
+    topic: topic::Topic,
+    timeline: Mutex<Timeline>,
+    listeners: Mutex<Listeners>,
+    joined: Notify,
+}
+
+#[derive(Default)]
+struct Listeners {
+    next: u64,
+    waiting: BTreeMap<u64, (Arc<Signal>, u8)>,
+}
+
+impl Topic {
+    pub(super) fn new(topic: topic::Topic, limits: Limits) -> Self {
+        let timeline = Timeline::new(topic.key().phase(), limits);
+        Self { topic, timeline: Mutex::new(timeline), listeners: Mutex::default(), joined: Notify::new() }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        self.topic.key()
+    }
+
+    pub(super) fn topic(&self) -> &topic::Topic {
+        &self.topic
+    }
+
+    pub(super) fn attach(
+        &self,
+        interval: Interval,
+        after: Option<Tick>,
+        signal: Arc<Signal>,
+        place: u8,
+        now: Now,
+    ) -> (u64, Reader, Resume) {
+        let (reader, resume) = self.timeline.lock().attach(interval, after, now);
+        signal.raise(place);
+        let mut listeners = self.listeners.lock();
+        let id = listeners.next;
+        listeners.next += 1;
+        listeners.waiting.insert(id, (signal, place));
+        self.joined.notify_one();
+        (id, reader, resume)
+    }
+
+    pub(super) fn detach(&self, interval: Interval, listener: u64, now: Now) {
+        self.listeners.lock().waiting.remove(&listener);
+        self.timeline.lock().detach(interval, now);
+        self.joined.notify_one();
+    }
+
+    /// Returns when somebody came or went.
+    pub(super) async fn joined(&self) {
+        self.joined.notified().await;
+    }
+
+    pub(super) fn next(&self, reader: &mut Reader, now: Now) -> Next {
+        self.timeline.lock().next(reader, now)
+    }
+
+    pub(super) fn is_unused(&self, now: Now) -> bool {
+        self.timeline.lock().plan(false, now) == Plan::End
+    }
+
+    pub(super) fn plan(&self, bus_is_up: bool, now: Now) -> Plan {
+        let (plan, lost) = {
+            let mut timeline = self.timeline.lock();
+            let plan = timeline.plan(bus_is_up, now);
+            (plan, timeline.take_lost())
+        };
+        if lost {
+            self.wake();
+        }
+        plan
+    }
+
+    pub(super) fn arrived(&self, tick: Tick, took: Duration, frame: Frame, now: Now) -> bool {
+        let new = self.timeline.lock().arrived(tick, took, frame, now);
+        if new {
+            self.wake();
+        }
+        new
+    }
+
+    pub(super) fn doubt(&self) {
+        self.timeline.lock().doubt();
+    }
+
+    pub(super) fn looked(&self, outcome: Outcome, now: Now) {
+        self.timeline.lock().looked(outcome, now);
+    }
+
+    pub(super) fn asked(&self, tick: Tick, outcome: Outcome, now: Now) {
+        self.timeline.lock().asked(tick, outcome, now);
+    }
+
+    fn wake(&self) {
+        for (signal, place) in self.listeners.lock().waiting.values() {
+            signal.raise(*place);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Every metric of the gateway, with the closed lists of their labels.
+//!
+//! Never a query, a topic or a client as a label: those lists have no end.
+
+use promcast_proto::code::GapReason;
+use promcast_proto::problem;
+use prometheus::core::{Atomic, GenericCounter, GenericCounterVec};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Declares a closed list of label values.
+macro_rules! labels {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $name {
+            /// The label value.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+labels! {
+    /// What was sent on a stream.
+    Sent {
+        /// `connected`
+        Connected = "connected",
+        /// `metric-update`, or the `error` of a tick
+        Update = "update",
+        /// `gap`
+        Gap = "gap",
+        /// `heartbeat`
+        Heartbeat = "heartbeat",
+        /// a comment line
+        Comment = "comment",
+        /// `shutdown`
+        Shutdown = "shutdown",
+    }
+}
+
+labels! {
+    /// Why a connection was refused or cut.
+    ConnectionError {
+        /// The replica is full.
+        AtCapacity = "at_capacity",
+        /// The address opens too many streams.
+        RateLimited = "rate_limited",
+        /// The replica is going away.
+        Draining = "draining",
+        /// The socket took no byte for too long.
+        WriteStalled = "write_stalled",
+    }
+}
+
+labels! {
+    /// What became of an ask.
+    Asked {
+        /// It is in the queue.
+        Queued = "queued",
+        /// Another replica asked before.
+        Duplicate = "duplicate",
+        /// The topic has another job under way.
+        Busy = "busy",
+        /// The bus failed.
+        Failed = "failed",
+    }
+}
+
+labels! {
+    /// What came from the bus.
+    Received {
+        /// A result.
+        Result = "result",
+        /// The error of a tick.
+        Error = "error",
+        /// An update that was here before, or that nobody waits for.
+        Duplicate = "duplicate",
+        /// An update that cannot be used.
+        Refused = "refused",
+    }
+}
+
+/// The metrics. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Connections that stream.
+    pub active_connections: IntGauge,
+    /// How long connections lived.
+    pub connection_duration: Histogram,
+    /// Topics that somebody streams, or did a moment ago.
+    pub topics: IntGauge,
+    /// Reads of the history on the bus.
+    pub looks: IntCounter,
+    /// Ticks that were asked for again.
+    pub repairs: IntCounter,
+    /// From the tick until its update was here.
+    pub update_lateness: Histogram,
+    sent: IntCounterVec,
+    connection_errors: IntCounterVec,
+    asked: IntCounterVec,
+    received: IntCounterVec,
+    skipped: IntCounterVec,
+    problems: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers all metrics; every series is there from the start, at zero.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let new = New(registry);
+        let metrics = Self {
+            active_connections: new.gauge("sse_active_connections", "Connections that stream now.")?,
+            connection_duration: new.histogram(
+                "sse_connection_duration_seconds",
+                "How long connections lived.",
+                &[1.0, 10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0],
+            )?,
+            sent: new.counters("sse_messages_sent_total", "Events sent to clients, by kind.", "event")?,
+            connection_errors: new.counters(
+                "sse_connection_errors_total",
+                "Connections that were refused or cut, by reason.",
+                "reason",
+            )?,
+            topics: new.gauge(
+                "promcast_gateway_topics",
+                "Topics that are streamed, or were within the linger time.",
+            )?,
+            asked: new.counters(
+                "promcast_gateway_asks_total",
+                "Ticks asked for, by what the bus said.",
+                "outcome",
+            )?,
+            repairs: new
+                .counter("promcast_gateway_repairs_total", "Ticks asked for again because nothing came.")?,
+            looks: new.counter("promcast_gateway_history_reads_total", "Reads of the history on the bus.")?,
+            received: new.counters(
+                "promcast_gateway_updates_total",
+                "Updates from the bus, by kind.",
+                "kind",
+            )?,
+            update_lateness: new.histogram(
+                "promcast_gateway_update_lateness_seconds",
+                "From a tick until its update was here.",
+                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0],
+            )?,
+            skipped: new.counters(
+                "promcast_gateway_gap_ticks_total",
+                "Ticks that a subscription was told are lost, by reason.",
+                "reason",
+            )?,
+            problems: new.counters(
+                "promcast_gateway_problems_total",
+                "Problem documents sent, by type.",
+                "type",
+            )?,
+        };
+        metrics.touch();
+        Ok(metrics)
+    }
+
+    fn touch(&self) {
+        Sent::ALL.iter().for_each(|label| drop(self.sent(*label)));
+        ConnectionError::ALL.iter().for_each(|label| drop(self.connection_error(*label)));
+        Asked::ALL.iter().for_each(|label| drop(self.asked(*label)));
+        Received::ALL.iter().for_each(|label| drop(self.received(*label)));
+        GapReason::ALL.iter().for_each(|label| drop(self.skipped(*label)));
+        problem::Type::ALL.iter().for_each(|label| drop(self.problem(*label)));
+    }
+
+    /// Events sent.
+    pub fn sent(&self, kind: Sent) -> IntCounter {
+        one(&self.sent, kind.as_str())
+    }
+
+    /// Connections refused or cut.
+    pub fn connection_error(&self, reason: ConnectionError) -> IntCounter {
+        one(&self.connection_errors, reason.as_str())
+    }
+
+    /// Ticks asked for.
+    pub fn asked(&self, outcome: Asked) -> IntCounter {
+        one(&self.asked, outcome.as_str())
+    }
+
+    /// Updates received.
+    pub fn received(&self, kind: Received) -> IntCounter {
+        one(&self.received, kind.as_str())
+    }
+
+    /// Ticks told as lost.
+    pub fn skipped(&self, reason: GapReason) -> IntCounter {
+        one(&self.skipped, reason.as_str())
+    }
+
+    /// Problem documents sent.
+    pub fn problem(&self, kind: problem::Type) -> IntCounter {
+        one(&self.problems, kind.as_str())
+    }
+}
+
+fn one<P: Atomic>(counters: &GenericCounterVec<P>, label: &'static str) -> GenericCounter<P> {
+    counters.with_label_values(&[label])
+}
+
+/// Makes metrics and registers them.
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::new(name, help)?;
+        self.0.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        self.0.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let gauge = IntGauge::new(name, help)?;
+        self.0.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
+        self.0.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+}

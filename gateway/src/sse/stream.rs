@@ -1,0 +1,230 @@
+//! What a connection sends next: updates, gaps, signs of life, and at the end why it ends.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame as BodyFrame;
+use promcast_proto::code::ShutdownCode;
+use promcast_proto::cursor::Cursor;
+use promcast_proto::tick::Tick;
+use promcast_runtime::clock::Clock;
+use rand::RngExt;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::event;
+use crate::connections::{Connection, Pressure};
+use crate::hub::{Feed, Next, Signal};
+use crate::metrics::{Metrics, Sent};
+
+/// Clients wait between one and three seconds before they come back, each another time.
+const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
+
+/// How a connection behaves over time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rhythm {
+    /// From one `heartbeat` event to the next.
+    pub heartbeat: Duration,
+    /// After so much silence a comment is sent.
+    pub comment: Duration,
+    /// The longest a connection lives; each lives up to a fifth less.
+    pub lifetime: Duration,
+    /// When the replica goes away, its connections end spread over this time.
+    pub drain: Duration,
+}
+
+/// What a stream is made of.
+pub struct Parts {
+    /// The place among the replica's connections.
+    pub connection: Connection,
+    /// The subscriptions and where each goes on, in the order of the request.
+    pub feeds: Vec<(Feed, Option<Tick>)>,
+    /// The first event.
+    pub hello: event::Connected,
+    /// Raised by the topics.
+    pub signal: Arc<Signal>,
+    /// Whether the way to the client is blocked.
+    pub pressure: Arc<Pressure>,
+    /// Cancelled when the replica goes away.
+    pub soft: CancellationToken,
+    /// How it behaves over time.
+    pub rhythm: Rhythm,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where events are counted.
+    pub metrics: Metrics,
+}
+
+/// The events of one connection, as a body.
+pub struct Stream {
+    _connection: Connection,
+    feeds: Vec<(Feed, Option<Tick>)>,
+    signal: Arc<Signal>,
+    pressure: Arc<Pressure>,
+    clock: Clock,
+    metrics: Metrics,
+    rhythm: Rhythm,
+    /// Places that may have something to read.
+    raised: u32,
+    queue: VecDeque<Bytes>,
+    last_sent: Instant,
+    next_heartbeat: Instant,
+    beat: Pin<Box<Sleep>>,
+    soft: Pin<Box<WaitForCancellationFutureOwned>>,
+    end: Pin<Box<Sleep>>,
+    end_code: ShutdownCode,
+    ended: bool,
+}
+
+/// How long a client should wait before it comes back: another time for each.
+pub(crate) fn retry() -> Duration {
+    Duration::from_millis(rand::rng().random_range(RETRY_MS))
+}
+
+impl Stream {
+    /// A stream that begins with `connected`.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { connection, feeds, hello, signal, pressure, soft, rhythm, clock, metrics } = parts;
+        let now = Instant::now();
+        let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
+        let mut stream = Self {
+            _connection: connection,
+            feeds,
+            signal,
+            pressure,
+            clock,
+            metrics,
+            rhythm,
+            raised: 0,
+            queue: VecDeque::new(),
+            last_sent: now,
+            next_heartbeat: now + rhythm.heartbeat,
+            beat: Box::pin(sleep_until(now + rhythm.heartbeat.min(rhythm.comment))),
+            soft: Box::pin(soft.cancelled_owned()),
+            end: Box::pin(sleep_until(now + lifetime)),
+            end_code: ShutdownCode::MaxLifetime,
+            ended: false,
+        };
+        let hello = event::connected(&hello, retry(), stream.cursor().as_deref());
+        stream.push(Sent::Connected, [hello]);
+        stream
+    }
+
+    fn cursor(&self) -> Option<String> {
+        Cursor::new(self.feeds.iter().map(|(_, last)| *last)).encode()
+    }
+
+    fn push(&mut self, kind: Sent, bytes: impl IntoIterator<Item = Bytes>) {
+        self.metrics.sent(kind).inc();
+        self.last_sent = Instant::now();
+        self.queue.extend(bytes);
+    }
+
+    /// Queues one event of one subscription, if any has one.
+    fn read(&mut self) -> bool {
+        self.raised |= self.signal.take();
+        while self.raised != 0 {
+            let place = self.raised.trailing_zeros();
+            let several = self.feeds.len() > 1;
+            let index = usize::try_from(place).unwrap_or(usize::MAX);
+            let Some((feed, last)) = self.feeds.get_mut(index) else {
+                self.raised &= self.raised - 1;
+                continue;
+            };
+            match feed.read() {
+                Next::Pending => self.raised &= self.raised - 1,
+                Next::Update(tick, frame) => {
+                    *last = Some(tick);
+                    if several {
+                        let id = event::id_line(&self.cursor().unwrap_or_default());
+                        self.push(Sent::Update, [frame.head(), id]);
+                    } else {
+                        self.push(Sent::Update, [frame.whole()]);
+                    }
+                    return true;
+                }
+                Next::Gap(gap) => {
+                    *last = Some(gap.to);
+                    let (key, interval) = (feed.key(), feed.interval());
+                    let gap = event::gap(key, interval, gap, self.cursor().as_deref());
+                    self.push(Sent::Gap, [gap]);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Queues the last event when the time has come.
+    fn finish(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.end_code == ShutdownCode::MaxLifetime && self.soft.as_mut().poll(cx).is_ready() {
+            let wait = self.rhythm.drain.mul_f64(rand::rng().random_range(0.0..1.0));
+            let ends = (Instant::now() + wait).min(self.end.deadline());
+            self.end.as_mut().reset(ends);
+            self.end_code = ShutdownCode::Draining;
+        }
+        if self.end.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.push(Sent::Shutdown, [event::shutdown(self.end_code, retry())]);
+        self.ended = true;
+        true
+    }
+
+    /// Queues a sign of life when one is due.
+    fn sign(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.beat.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if now >= self.next_heartbeat {
+                self.next_heartbeat = now + self.rhythm.heartbeat;
+                self.push(Sent::Heartbeat, [event::heartbeat(self.clock.now())]);
+            } else if now >= self.last_sent + self.rhythm.comment {
+                self.push(Sent::Comment, [event::COMMENT]);
+            }
+            // Set anew only when it fires: an event costs no timer.
+            let next = self.next_heartbeat.min(self.last_sent + self.rhythm.comment);
+            self.beat.as_mut().reset(next);
+            if !self.queue.is_empty() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl http_body::Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        if let Some(bytes) = this.queue.pop_front() {
+            return Poll::Ready(Some(Ok(BodyFrame::data(bytes))));
+        }
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        this.signal.register(cx.waker());
+        // What is not asked of the hub now is still there later, or is told as a gap; so a blocked client costs
+        // its place in the timeline, and no queue.
+        if this.pressure.is_blocked(cx) {
+            return Poll::Pending;
+        }
+        if this.finish(cx) || this.read() || this.sign(cx) {
+            let bytes = this.queue.pop_front().unwrap_or_default();
+            return Poll::Ready(Some(Ok(BodyFrame::data(bytes))));
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests;
