@@ -351,7 +351,7 @@ fn bytes_are_bounded() {
 }
 
 /// Something that happens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Wait(u64),
     /// Ask, and answer if so, after so many milliseconds.

@@ -1,0 +1,113 @@
+//! From a job to its update, on one datasource: gate, query, classification, rendering.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use promcast_proto::job::Job;
+use promcast_proto::topic::Datasource as Name;
+use promcast_proto::update::{Outcome, Update};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::backoff::{Backoff, Change, Gate};
+use crate::config::Upstream;
+use crate::encode;
+use crate::metrics;
+use crate::prometheus::classify::{self, Failed, Scope};
+use crate::prometheus::{self, Client, Reply};
+
+/// One upstream, with what is known of its health. Evaluations may run side by side.
+#[derive(Debug)]
+pub struct Source {
+    name: Name,
+    client: Client,
+    query_timeout: Duration,
+    max_encoded: usize,
+    backoff: Mutex<Backoff>,
+    metrics: metrics::Source,
+}
+
+impl Source {
+    /// Reads the files that the upstream's settings name.
+    pub fn new(upstream: &Upstream, metrics: metrics::Source) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            name: upstream.name.clone(),
+            client: Client::new(upstream)?,
+            query_timeout: upstream.settings.query_timeout,
+            max_encoded: upstream.settings.max_encoded_bytes.get(),
+            backoff: Mutex::default(),
+            metrics,
+        })
+    }
+
+    /// The datasource's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &metrics::Source {
+        &self.metrics
+    }
+
+    /// The update of a job: always one, whatever happens.
+    pub async fn evaluate(&self, job: &Job) -> Update {
+        let gate = self.backoff.lock().admit(Instant::now());
+        let (took_ms, outcome) = match gate {
+            Gate::Refuse(failure) => {
+                self.metrics.spared();
+                (0, Outcome::Failure(failure))
+            }
+            Gate::Pass(ticket) => {
+                let (took, reply) = self.query(job).await;
+                let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+                let result = reply.and_then(|reply| self.render(job, took_ms, &reply));
+                let failed = result.as_ref().err();
+                self.metrics.queried(failed.map(|failed| failed.failure.code), took);
+                let change = self.backoff.lock().settle(ticket, failed, Instant::now(), rand::random());
+                self.tell(change, failed);
+                (took_ms, result.map_or_else(|failed| Outcome::Failure(failed.failure), Outcome::Result))
+            }
+        };
+        Update { key: job.topic().key(), tick: job.tick, took_ms, outcome }
+    }
+
+    async fn query(&self, job: &Job) -> (Duration, Result<Reply, Failed>) {
+        let _running = self.metrics.running();
+        let asked = Duration::from_millis(u64::from(job.timeout_ms));
+        let started = Instant::now();
+        let reply = self.client.instant(&job.query, job.tick, asked.min(self.query_timeout)).await;
+        (started.elapsed(), reply)
+    }
+
+    fn render(&self, job: &Job, took_ms: u32, reply: &Reply) -> Result<promcast_proto::body::Body, Failed> {
+        self.metrics.read(reply.body.len());
+        let answer = classify::answer(reply.status, &reply.body)?;
+        encode::result(job.topic().key(), job.tick, took_ms, &answer, self.max_encoded)
+    }
+
+    /// Says once that the upstream went away, and once that it is back. Failures of single queries are their
+    /// viewers' concern, and are counted.
+    fn tell(&self, change: Change, failed: Option<&Failed>) {
+        self.metrics.backing_off(match change {
+            Change::Closed => true,
+            Change::Opened => false,
+            Change::None => return,
+        });
+        match failed {
+            Some(Failed { failure, scope: Scope::Upstream, cause }) => warn!(
+                datasource = %self.name,
+                code = failure.code.as_str(),
+                reason = failure.message,
+                cause,
+                "the datasource is down; sparing it most queries"
+            ),
+            Some(Failed { scope: Scope::Query, .. }) | None => {
+                info!(datasource = %self.name, "the datasource is back")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
