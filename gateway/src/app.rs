@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::fleet::Fleet;
 use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
@@ -84,11 +85,14 @@ impl App {
         let replica = config.replica.clone().unwrap_or_else(random_name);
         let bus = connect(config, &replica, &clock, &registry, tasks).await?;
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
+        let connections = Connections::new(config.stream.max_connections, metrics.clone());
+        let fleet = Fleet::start(bus.clone(), connections.clone(), replica.clone(), tasks);
         let state = State {
             authenticator: Authenticator::new(config.auth.mode),
             scope: Scope::new(config.datasources()),
             hub,
-            connections: Connections::new(config.stream.max_connections, metrics.clone()),
+            connections,
+            fleet,
             rhythm: rhythm(config),
             default_interval: config.stream.interval,
             replica,

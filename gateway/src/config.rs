@@ -226,6 +226,17 @@ mod tests {
     }
 
     #[test]
+    fn a_command_may_stand_first_or_last() {
+        for args in [
+            ["config", "check"].iter().chain(&GOOD).copied().collect::<Vec<_>>(),
+            [&GOOD[..], &["config", "check"]].concat(),
+        ] {
+            assert_eq!(try_load(&args, &[]).unwrap().action(), Action::Check);
+        }
+        assert_eq!(try_load(&GOOD, &[]).unwrap().action(), Action::Run);
+    }
+
+    #[test]
     fn a_secret_is_not_printed() {
         let args = ["--auth-mode", "none", "--bus-url", "nats://n:4222", "--bus-user", "gw"];
         let config = try_load(&args, &[("PROMCAST_BUS_PASSWORD", "hunter2")]).unwrap();

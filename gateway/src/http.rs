@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get};
 use promcast_proto::problem::Type;
 use promcast_proto::topic::Datasource;
 use promcast_runtime::clock::Clock;
@@ -20,12 +20,14 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 
 use crate::auth::Authenticator;
 use crate::connections::Connections;
+use crate::fleet::Fleet;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
 
 mod client;
+mod connection;
 mod listener;
 mod params;
 mod problem;
@@ -49,6 +51,8 @@ pub struct State {
     pub hub: Hub,
     /// How many may ask.
     pub connections: Connections,
+    /// The other replicas.
+    pub fleet: Fleet,
     /// How streams behave over time.
     pub rhythm: Rhythm,
     /// The interval where the client names none, in seconds.
@@ -79,6 +83,12 @@ const PAGE: &str = include_str!("../../web/plain/index.html");
 /// The path of streams.
 const STREAM: &str = "/api/v1/metrics/stream";
 
+/// The path of all connections.
+const STATUS: &str = "/api/v1/metrics/stream/status";
+
+/// The path of one connection.
+const CONNECTION: &str = "/api/v1/metrics/stream/{connection_id}";
+
 /// The largest request line and the largest headers, in bytes. Four times what a query of 1000 characters needs when
 /// every character is percent-encoded.
 const REQUEST_MAX: usize = 32 * 1024;
@@ -101,6 +111,8 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .layer(from_fn_with_state(edge.trusted_proxies, client::identify));
     Router::new()
         .route(STREAM, stream)
+        .route(STATUS, get(connection::status))
+        .route(CONNECTION, delete(connection::close))
         .route("/", get(page))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async |request: Request| {
@@ -125,7 +137,7 @@ async fn page() -> Response {
 }
 
 async fn method_not_allowed(request: Request) -> Problem {
-    let detail = format!("{} is not possible here; use GET", request.method());
+    let detail = format!("{} is not possible here; the Allow header says what is", request.method());
     Problem::new(Type::MethodNotAllowed, detail)
 }
 
@@ -148,7 +160,7 @@ async fn limit_size(request: Request, next: Next) -> Response {
 fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET])
+        .allow_methods([Method::GET, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, HeaderName::from_static("last-event-id"), REQUEST_ID])
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))

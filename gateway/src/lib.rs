@@ -14,6 +14,7 @@ pub mod app;
 pub mod auth;
 pub mod config;
 pub mod connections;
+pub mod fleet;
 pub mod http;
 pub mod hub;
 pub mod metrics;

@@ -9,6 +9,16 @@ use crate::topic::Key;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
+    /// I am here. Said every few seconds, so that each replica knows how many there are.
+    Here {
+        /// The replica's name.
+        replica: String,
+    },
+    /// I am leaving.
+    Leaving {
+        /// The replica's name.
+        replica: String,
+    },
     /// Who is there, and which connections does each hold?
     Status {
         /// Only connections of this user; all where empty.
@@ -36,6 +46,8 @@ pub enum Reply {
     },
     /// The connection was held here and is being closed.
     Closed,
+    /// The connection is not held here, or not by this user.
+    NotHeld,
 }
 
 /// One connection, as its replica sees it.

@@ -67,6 +67,8 @@ macro_rules! for_each_message {
         $each("answer_result", &Answer::Result(body));
         $each("answer_failure", &Answer::Failure(failure()));
         let (id, user) = ("019aafcf-0000-7000-8000-000000000000".to_owned(), Some("ada".to_owned()));
+        $each("control_here", &Control::Here { replica: "gateway-0".to_owned() });
+        $each("control_leaving", &Control::Leaving { replica: "gateway-0".to_owned() });
         $each("control_status", &Control::Status { user: None });
         $each("control_close", &Control::Close { connection: id.clone(), user: user.clone() });
         let subscription =
@@ -74,6 +76,7 @@ macro_rules! for_each_message {
         let connections = vec![Connection { id, user, opened: tick, subscriptions: vec![subscription] }];
         $each("reply_status", &Reply::Status { replica: "gateway-0".to_owned(), connections });
         $each("reply_closed", &Reply::Closed);
+        $each("reply_not_held", &Reply::NotHeld);
     };
 }
 

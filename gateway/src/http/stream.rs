@@ -7,6 +7,8 @@ use axum::extract::{Extension, Request, State as Shared};
 use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
 use promcast_proto::problem::Type;
+use promcast_proto::tick::Interval;
+use promcast_proto::topic::Key;
 use tower_http::request_id::RequestId;
 use tracing::info;
 use uuid::Uuid;
@@ -15,7 +17,7 @@ use super::client::Client;
 use super::params::{self, Params};
 use super::problem::Problem;
 use super::{STREAMING, State};
-use crate::connections::Pressure;
+use crate::connections::{Connection, Pressure};
 use crate::hub::Signal;
 use crate::metrics::ConnectionError;
 use crate::scope::Grant;
@@ -38,8 +40,8 @@ pub(super) async fn open(
     let Params { query, interval, datasource, after } = params;
     let grant = state.scope.authorise(&principal, datasource, query).await?;
 
-    let connection = place(&state)?;
     let id = Uuid::now_v7().to_string();
+    let connection = place(&state, &id, grant.topic().key(), interval)?;
     let signal = Arc::new(Signal::default());
     let (feed, resume) = state.hub.attach(&grant, interval, after, signal.clone(), 0);
     let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
@@ -73,7 +75,7 @@ pub(super) async fn open(
 }
 
 /// A place on this replica, unless it is full or going away.
-fn place(state: &State) -> Result<crate::connections::Connection, Problem> {
+fn place(state: &State, id: &str, topic: Key, interval: Interval) -> Result<Connection, Problem> {
     if state.soft.is_cancelled() {
         state.metrics.connection_error(ConnectionError::Draining).inc();
         return Err(Problem::new(
@@ -81,7 +83,7 @@ fn place(state: &State) -> Result<crate::connections::Connection, Problem> {
             "this replica is shutting down; connect again to reach another",
         ));
     }
-    state.connections.open().ok_or_else(|| {
+    state.connections.open(id, state.clock.now(), [(topic, interval)]).ok_or_else(|| {
         state.metrics.connection_error(ConnectionError::AtCapacity).inc();
         Problem::new(
             Type::AtCapacity,
@@ -90,11 +92,7 @@ fn place(state: &State) -> Result<crate::connections::Connection, Problem> {
     })
 }
 
-fn subscribed(
-    grant: &Grant,
-    interval: promcast_proto::tick::Interval,
-    resume: crate::hub::Resume,
-) -> Subscribed {
+fn subscribed(grant: &Grant, interval: Interval, resume: crate::hub::Resume) -> Subscribed {
     Subscribed {
         id: "0".to_owned(),
         topic: grant.topic().key(),

@@ -62,7 +62,8 @@ pub struct Parts {
 
 /// The events of one connection, as a body.
 pub struct Stream {
-    _connection: Connection,
+    connection: Connection,
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
     feeds: Vec<(Feed, Option<Tick>)>,
     signal: Arc<Signal>,
     pressure: Arc<Pressure>,
@@ -93,7 +94,8 @@ impl Stream {
         let now = Instant::now();
         let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
         let mut stream = Self {
-            _connection: connection,
+            closed: Box::pin(connection.closed()),
+            connection,
             feeds,
             signal,
             pressure,
@@ -140,6 +142,7 @@ impl Stream {
                 Next::Pending => self.raised &= self.raised - 1,
                 Next::Update(tick, frame) => {
                     *last = Some(tick);
+                    self.connection.delivered(index, tick);
                     if several {
                         let id = event::id_line(&self.cursor().unwrap_or_default());
                         self.push(Sent::Update, [frame.head(), id]);
@@ -150,6 +153,7 @@ impl Stream {
                 }
                 Next::Gap(gap) => {
                     *last = Some(gap.to);
+                    self.connection.delivered(index, gap.to);
                     let (key, interval) = (feed.key(), feed.interval());
                     let gap = event::gap(key, interval, gap, self.cursor().as_deref());
                     self.push(Sent::Gap, [gap]);
@@ -168,7 +172,9 @@ impl Stream {
             self.end.as_mut().reset(ends);
             self.end_code = ShutdownCode::Draining;
         }
-        if self.end.as_mut().poll(cx).is_pending() {
+        if self.closed.as_mut().poll(cx).is_ready() {
+            self.end_code = ShutdownCode::ClosedByRequest;
+        } else if self.end.as_mut().poll(cx).is_pending() {
             return false;
         }
         self.push(Sent::Shutdown, [event::shutdown(self.end_code, retry())]);

@@ -59,7 +59,7 @@ impl Bench {
             feeds.push((feed, None));
         }
         Stream::new(Parts {
-            connection: self.connections.open().unwrap(),
+            connection: self.connections.open("c", self.clock.now(), []).unwrap(),
             feeds,
             hello: event::Connected {
                 connection_id: "c".to_owned(),
@@ -174,7 +174,7 @@ async fn a_drain_ends_the_stream_within_its_window() {
     assert_eq!(bench.metrics.active_connections.get(), 1);
     drop(stream);
     assert_eq!(bench.metrics.active_connections.get(), 0);
-    assert!(bench.connections.open().is_some(), "the place is not free again");
+    assert!(bench.connections.open("d", bench.clock.now(), []).is_some(), "the place is not free again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,6 +187,20 @@ async fn a_stream_lives_no_longer_than_its_lifetime() {
     }
     assert!(last.contains("\"code\":\"max_lifetime\",\"reconnect\":true"), "{last}");
     assert!((1440..=1800).contains(&bench.seconds()), "{}", bench.seconds());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_somebody_closes_says_so_and_does_not_ask_to_come_back() {
+    let bench = Bench::new();
+    let mut stream = bench.stream(&["up"]).await;
+    next(&mut stream).await;
+    assert!(!bench.connections.close("another", None));
+    assert!(bench.connections.close("c", None));
+    let last = next(&mut stream).await.unwrap();
+    assert!(last.contains("\"code\":\"closed_by_request\",\"reconnect\":false"), "{last}");
+    assert_eq!(next(&mut stream).await, None);
+    drop(stream);
+    assert!(bench.connections.list(None).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

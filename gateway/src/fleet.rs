@@ -1,0 +1,228 @@
+//! The replicas of the gateway, seen from one of them: how many there are, which connections each holds.
+//!
+//! Nothing is shared and nobody is in charge. Each replica says every few seconds that it is there, and answers what
+//! the others ask; so a question knows how many answers to expect, and says when it got fewer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use promcast_proto::control::{self, Control, Reply};
+use promcast_runtime::bus::{Bus, Question};
+use promcast_runtime::lifecycle::Tasks;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::connections::Connections;
+
+/// How often a replica says that it is there.
+const HERE: Duration = Duration::from_secs(3);
+
+/// A replica that was silent for so long is gone.
+const GONE: Duration = Duration::from_secs(10);
+
+/// How long a question waits for its answers.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// This replica among the others. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet {
+    bus: Arc<dyn Bus>,
+    connections: Connections,
+    replica: Arc<str>,
+    others: Arc<Mutex<BTreeMap<String, Instant>>>,
+}
+
+/// The connections of all replicas, as far as they answered.
+#[derive(Debug)]
+pub struct Status {
+    /// How many replicas there are, this one included.
+    pub known: usize,
+    /// What those that answered in time hold, by replica.
+    pub replicas: BTreeMap<String, Vec<control::Connection>>,
+}
+
+/// What became of a request to close a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It is being closed.
+    Yes,
+    /// No replica holds it.
+    Unknown,
+    /// No replica that answered holds it, and not all answered.
+    Undecided,
+}
+
+impl Fleet {
+    /// Joins the others, and answers them until everything else has ended.
+    pub fn start(bus: Arc<dyn Bus>, connections: Connections, replica: String, tasks: &Tasks) -> Self {
+        let fleet = Self { bus, connections, replica: replica.into(), others: Arc::default() };
+        let (member, soft) = (fleet.clone(), tasks.soft().clone());
+        tasks.background().spawn("fleet", async move {
+            tokio::join!(member.answer(), member.say_here(&soft));
+        });
+        fleet
+    }
+
+    /// The connections of one user, or of all, on all replicas.
+    pub async fn status(&self, user: Option<String>) -> Status {
+        let own = self.connections.list(user.as_deref());
+        let mut replicas = BTreeMap::from([(self.replica.to_string(), own)]);
+        let known = self.others().len() + 1;
+        for reply in self.gather(&Control::Status { user }, known).await {
+            if let Reply::Status { replica, connections } = reply {
+                replicas.entry(replica).or_insert(connections);
+            }
+        }
+        Status { known: known.max(replicas.len()), replicas }
+    }
+
+    /// Closes a connection, wherever it is; one user's only where one is named.
+    pub async fn close(&self, connection: &str, user: Option<String>) -> Closed {
+        if self.connections.close(connection, user.as_deref()) {
+            return Closed::Yes;
+        }
+        let known = self.others().len() + 1;
+        let replies = self.gather(&Control::Close { connection: connection.to_owned(), user }, known).await;
+        match replies.contains(&Reply::Closed) {
+            true => Closed::Yes,
+            // This replica's own answer is among them where the bus works; it is known anyhow.
+            false if replies.len() >= known || known == 1 => Closed::Unknown,
+            false => Closed::Undecided,
+        }
+    }
+
+    async fn gather(&self, control: &Control, enough: usize) -> Vec<Reply> {
+        self.bus.gather(control, enough, WAIT).await.unwrap_or_else(|error| {
+            debug!(%error, "cannot ask the other replicas");
+            Vec::new()
+        })
+    }
+
+    async fn say(&self, control: &Control) {
+        if let Err(error) = self.bus.tell(control).await {
+            debug!(%error, "cannot tell the other replicas");
+        }
+    }
+
+    /// Says so until the replica goes away; then that it leaves. What it still holds it goes on to answer for.
+    async fn say_here(&self, soft: &CancellationToken) {
+        let mut ticks = interval(HERE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while soft.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.say(&Control::Here { replica: self.replica.to_string() }).await;
+        }
+        self.say(&Control::Leaving { replica: self.replica.to_string() }).await;
+    }
+
+    async fn answer(&self) {
+        loop {
+            match self.bus.questions().await {
+                Ok(questions) => self.read(questions).await,
+                Err(error) => debug!(%error, "cannot listen to the other replicas yet"),
+            }
+            tokio::time::sleep(HERE / 3).await;
+        }
+    }
+
+    async fn read(&self, mut questions: mpsc::Receiver<Question>) {
+        while let Some(Question { control, reply }) = questions.recv().await {
+            if let Some(answer) = self.take(control) {
+                // Whoever asked may have given up.
+                drop(reply.send(answer));
+            }
+        }
+    }
+
+    fn take(&self, control: Control) -> Option<Reply> {
+        match control {
+            Control::Here { replica } => {
+                if *replica != *self.replica {
+                    self.others.lock().insert(replica, Instant::now());
+                }
+                None
+            }
+            Control::Leaving { replica } => {
+                self.others.lock().remove(&replica);
+                None
+            }
+            Control::Status { user } => Some(Reply::Status {
+                replica: self.replica.to_string(),
+                connections: self.connections.list(user.as_deref()),
+            }),
+            Control::Close { connection, user } => {
+                let closed = self.connections.close(&connection, user.as_deref());
+                Some(if closed { Reply::Closed } else { Reply::NotHeld })
+            }
+        }
+    }
+
+    /// The other replicas that are there.
+    fn others(&self) -> Vec<String> {
+        let now = Instant::now();
+        let mut others = self.others.lock();
+        others.retain(|_, heard| now < *heard + GONE);
+        others.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use promcast_proto::tick::Tick;
+    use promcast_runtime::bus::Limits;
+    use promcast_runtime::bus::embedded::Embedded;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn replica(bus: &Arc<dyn Bus>, name: &str, tasks: &Tasks) -> Fleet {
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        Fleet::start(bus.clone(), Connections::new(10, metrics), name.to_owned(), tasks)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_replica_tells_and_closes_the_connections_of_all() {
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+        let tasks = Tasks::default();
+        let (one, two) = (replica(&bus, "one", &tasks), replica(&bus, "two", &tasks));
+        tokio::time::sleep(HERE * 2).await;
+        let held = two.connections.open("c", Tick::MIN, []).unwrap();
+
+        let status = one.status(None).await;
+        assert_eq!((status.known, status.replicas.len()), (2, 2));
+        assert_eq!(status.replicas["two"][0].id, "c");
+        assert_eq!(one.close("d", None).await, Closed::Unknown);
+        assert_eq!(one.close("c", None).await, Closed::Yes);
+        held.closed().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_does_not_answer_is_missed_and_later_forgotten() {
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+        let tasks = Tasks::default();
+        let one = replica(&bus, "one", &tasks);
+        tokio::time::sleep(HERE).await;
+        bus.tell(&Control::Here { replica: "mute".to_owned() }).await.unwrap();
+        tokio::time::sleep(HERE).await;
+        let status = one.status(None).await;
+        assert_eq!((status.known, status.replicas.len()), (2, 1));
+        assert_eq!(one.close("d", None).await, Closed::Undecided);
+        tokio::time::sleep(GONE).await;
+        assert_eq!(one.status(None).await.known, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_that_leaves_is_forgotten_at_once() {
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+        let (staying, leaving) = (Tasks::default(), Tasks::default());
+        let one = replica(&bus, "one", &staying);
+        let _two = replica(&bus, "two", &leaving);
+        tokio::time::sleep(HERE).await;
+        leaving.soft().cancel();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(one.status(None).await.known, 1);
+    }
+}

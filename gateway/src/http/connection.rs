@@ -1,0 +1,96 @@
+//! `GET /api/v1/metrics/stream/status` and `DELETE /api/v1/metrics/stream/{connection_id}`, for all replicas.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State as Shared};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use promcast_proto::problem::Type;
+use promcast_proto::tick::{Interval, Tick};
+use promcast_proto::topic::Key;
+use serde::Serialize;
+use tracing::info;
+
+use super::State;
+use super::problem::Problem;
+use crate::fleet::Closed;
+
+/// Answers are about this moment.
+const NO_STORE: [(HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")];
+
+#[derive(Serialize)]
+struct Status {
+    /// Replicas that there are.
+    replicas_known: usize,
+    /// Replicas whose connections are listed. Fewer than known: the list is not whole.
+    replicas_answered: usize,
+    connections: Vec<Connection>,
+}
+
+#[derive(Serialize)]
+struct Connection {
+    connection_id: String,
+    replica: String,
+    /// Unix milliseconds.
+    opened: Tick,
+    subscriptions: Vec<Subscription>,
+}
+
+#[derive(Serialize)]
+struct Subscription {
+    topic: Key,
+    interval: Interval,
+    /// The last tick sent, in Unix milliseconds.
+    last_tick: Option<Tick>,
+}
+
+/// The connections of all replicas.
+pub(super) async fn status(Shared(state): Shared<Arc<State>>) -> Result<Response, Problem> {
+    let fleet = state.fleet.status(None).await;
+    let answered = fleet.replicas.len();
+    let connections = fleet
+        .replicas
+        .into_iter()
+        .flat_map(|(replica, held)| held.into_iter().map(move |connection| describe(&replica, connection)))
+        .collect();
+    let status = Status { replicas_known: fleet.known, replicas_answered: answered, connections };
+    match serde_json::to_string(&status) {
+        Ok(body) => Ok((NO_STORE, body).into_response()),
+        Err(error) => Err(Problem::new(Type::Internal, error.to_string())),
+    }
+}
+
+fn describe(replica: &str, connection: promcast_proto::control::Connection) -> Connection {
+    let subscriptions = connection
+        .subscriptions
+        .into_iter()
+        .map(|held| Subscription { topic: held.key, interval: held.interval, last_tick: held.last })
+        .collect();
+    let replica = replica.to_owned();
+    Connection { connection_id: connection.id, replica, opened: connection.opened, subscriptions }
+}
+
+/// Closes a connection, wherever it is.
+pub(super) async fn close(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    // What is no id at all is asked of nobody.
+    let Ok(id) = id.parse::<uuid::Uuid>() else { return Err(unknown()) };
+    match state.fleet.close(&id.to_string(), None).await {
+        Closed::Yes => {
+            info!(connection.id = %id, "connection closed by request");
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Closed::Unknown => Err(unknown()),
+        Closed::Undecided => {
+            let detail = "not all replicas answered, and none that did holds this connection; try again";
+            Err(Problem::new(Type::Unavailable, detail))
+        }
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(Type::NotFound, "no replica holds a connection of this id; it may have ended")
+}

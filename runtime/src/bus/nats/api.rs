@@ -1,0 +1,173 @@
+//! The few JetStream answers we read, and what follows from them.
+
+use serde::Deserialize;
+
+use super::subject::{ALL_IN, ALL_OUT, JOBS, RESULTS};
+
+/// "stream store failed", with the reason in words: JetStream error 10077.
+const STORE_FAILED: u64 = 10077;
+/// The reason where a subject has as many messages as it may.
+const SUBJECT_FULL: &str = "per subject";
+/// "stream not found": JetStream error 10059.
+const STREAM_MISSING: u64 = 10059;
+/// "consumer not found": JetStream error 10014.
+const CONSUMER_MISSING: u64 = 10014;
+
+/// What became of a message that was published to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ack {
+    Stored,
+    Duplicate,
+    SubjectFull,
+}
+
+/// A refusal by JetStream.
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Deserialize)]
+struct PublishReply {
+    error: Option<Refusal>,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+/// Reads the answer to a publish.
+pub(super) fn ack(payload: &[u8]) -> Result<Ack, String> {
+    let reply: PublishReply = serde_json::from_slice(payload).map_err(|_| not_jetstream())?;
+    match reply.error {
+        None if reply.duplicate => Ok(Ack::Duplicate),
+        None => Ok(Ack::Stored),
+        Some(error) if error.err_code == STORE_FAILED && error.description.contains(SUBJECT_FULL) => {
+            Ok(Ack::SubjectFull)
+        }
+        Some(error) => Err(error.description),
+    }
+}
+
+fn not_jetstream() -> String {
+    "the answer is not JetStream's".to_owned()
+}
+
+#[derive(Deserialize)]
+struct InfoReply {
+    error: Option<Refusal>,
+    config: Option<StreamConfig>,
+}
+
+/// The parts of a stream's configuration without which this release gives wrong results.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StreamConfig {
+    retention: String,
+    discard_new_per_subject: bool,
+    max_msgs_per_subject: i64,
+    allow_direct: bool,
+    republish: Option<Republish>,
+}
+
+#[derive(Deserialize)]
+struct Republish {
+    src: String,
+    dest: String,
+}
+
+/// What is wrong with a stream, by the answer to `STREAM.INFO`; nothing where it will do.
+pub(super) fn judge_stream(name: &str, payload: &[u8]) -> Option<String> {
+    let Ok(reply) = serde_json::from_slice::<InfoReply>(payload) else { return Some(not_jetstream()) };
+    match (reply.error, reply.config) {
+        (Some(error), _) if error.err_code == STREAM_MISSING => {
+            Some(format!("stream {name} is missing: run `promcast-gateway init`"))
+        }
+        (Some(error), _) => Some(format!("stream {name}: {}", error.description)),
+        (None, Some(config)) if config.fits(name) => None,
+        (None, _) => {
+            Some(format!("stream {name} is not as this release needs it: run `promcast-gateway init`"))
+        }
+    }
+}
+
+impl StreamConfig {
+    fn fits(&self, name: &str) -> bool {
+        match name {
+            JOBS => {
+                self.retention == "workqueue"
+                    && self.discard_new_per_subject
+                    && self.max_msgs_per_subject == 1
+            }
+            RESULTS => {
+                self.allow_direct
+                    && self.republish.as_ref().is_some_and(|to| to.src == ALL_IN && to.dest == ALL_OUT)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// What is wrong with a consumer of [`JOBS`], by the answer to `CONSUMER.INFO`; nothing where it is there.
+pub(super) fn judge_consumer(name: &str, payload: &[u8]) -> Option<String> {
+    let Ok(reply) = serde_json::from_slice::<InfoReply>(payload) else { return Some(not_jetstream()) };
+    match reply.error {
+        None => None,
+        Some(error) if [STREAM_MISSING, CONSUMER_MISSING].contains(&error.err_code) => {
+            Some(format!("consumer {name} of stream {JOBS} is missing: run `promcast-gateway init`"))
+        }
+        Some(error) => Some(format!("consumer {name}: {}", error.description)),
+    }
+}
+
+/// The oldest server that will do: it has batched direct gets and per-message headers as used here.
+const OLDEST: (u32, u32) = (2, 11);
+
+/// What is wrong with a server of this version; nothing where it will do.
+pub(super) fn judge_version(version: &str) -> Option<String> {
+    let mut parts = version.split(['.', '-']).map(|part| part.parse::<u32>().ok());
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(major), Some(minor)) if (major, minor) >= OLDEST => None,
+        _ => Some(format!("server {version} is too old: {}.{} or newer is needed", OLDEST.0, OLDEST.1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        for good in ["2.11.0", "2.15.1", "3.0.0", "2.12.0-preview.1", "2.11"] {
+            assert_eq!(judge_version(good), None);
+        }
+        for bad in ["2.9.10", "2.10.29", "1.99.0", "", "nats"] {
+            assert!(judge_version(bad).unwrap().contains("too old: 2.11 or newer"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn acks_are_told_apart() {
+        let full = r#"{"error":{"code":503,"err_code":10077,"description":"maximum messages per subject exceeded"}}"#;
+        let disk = r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#;
+        assert_eq!(ack(full.as_bytes()), Ok(Ack::SubjectFull));
+        assert_eq!(ack(disk.as_bytes()), Err("maximum bytes exceeded".to_owned()));
+        assert_eq!(ack(br#"{"stream":"JOBS","seq":4}"#), Ok(Ack::Stored));
+        assert_eq!(ack(br#"{"stream":"JOBS","seq":4,"duplicate":true}"#), Ok(Ack::Duplicate));
+        assert!(ack(b"hello").is_err());
+    }
+
+    #[test]
+    fn a_stream_of_the_same_name_but_another_kind_is_noticed() {
+        let other = br#"{"config":{"name":"RESULTS","retention":"limits","allow_direct":true}}"#;
+        assert!(judge_stream(RESULTS, other).unwrap().contains("not as this release needs it"));
+        let good = br#"{"config":{"allow_direct":true,"republish":{"src":"in.>","dest":"out.>"}}}"#;
+        assert_eq!(judge_stream(RESULTS, good), None);
+        let missing = br#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
+        assert_eq!(
+            judge_stream(RESULTS, missing).unwrap(),
+            "stream RESULTS is missing: run `promcast-gateway init`"
+        );
+    }
+}

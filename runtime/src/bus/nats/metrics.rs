@@ -1,0 +1,136 @@
+//! The metrics of the connection to NATS.
+
+use async_nats::ServerError;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// What a server complains about outside of any call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A publish was denied.
+    PublishDenied,
+    /// A subscription was denied.
+    SubscriptionDenied,
+    /// The user was refused, or its credentials ran out.
+    Authorization,
+    /// The server found us too slow and dropped messages or the connection.
+    Slow,
+    /// Anything else.
+    Other,
+}
+
+impl Fault {
+    const ALL: [Self; 5] =
+        [Self::PublishDenied, Self::SubscriptionDenied, Self::Authorization, Self::Slow, Self::Other];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PublishDenied => "publish_denied",
+            Self::SubscriptionDenied => "subscription_denied",
+            Self::Authorization => "authorization",
+            Self::Slow => "slow_consumer",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<&ServerError> for Fault {
+    /// The server says it in words only (`-ERR` of the NATS protocol).
+    fn from(error: &ServerError) -> Self {
+        let text = match error {
+            ServerError::AuthorizationViolation => return Self::Authorization,
+            ServerError::SlowConsumer(_) => return Self::Slow,
+            ServerError::Other(text) => text.to_ascii_lowercase(),
+        };
+        let has = |part: &str| text.contains(part);
+        if has("permissions violation for publish") {
+            Self::PublishDenied
+        } else if has("permissions violation for subscription") {
+            Self::SubscriptionDenied
+        } else if has("authorization") || has("authentication") {
+            Self::Authorization
+        } else if has("slow consumer") {
+            Self::Slow
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Handles to the metrics.
+#[derive(Clone, Debug)]
+pub(super) struct Metrics {
+    pub(super) connected: IntGauge,
+    pub(super) reconnects: IntCounter,
+    pub(super) slow: IntCounter,
+    pub(super) unreadable: IntCounter,
+    errors: IntCounterVec,
+}
+
+impl Metrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            connected: IntGauge::new("promcast_bus_connected", "Whether NATS is connected: 1 or 0.")?,
+            reconnects: IntCounter::new(
+                "promcast_bus_reconnects_total",
+                "Connections to NATS made after the first.",
+            )?,
+            slow: IntCounter::new(
+                "promcast_bus_slow_consumer_total",
+                "Messages from NATS that this process was too slow to take in.",
+            )?,
+            unreadable: IntCounter::new(
+                "promcast_bus_unreadable_total",
+                "Messages from NATS that this release cannot read.",
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new(
+                    "promcast_bus_server_errors_total",
+                    "Errors told by a NATS server outside of any call.",
+                ),
+                &["kind"],
+            )?,
+        };
+        registry.register(Box::new(metrics.connected.clone()))?;
+        registry.register(Box::new(metrics.reconnects.clone()))?;
+        registry.register(Box::new(metrics.slow.clone()))?;
+        registry.register(Box::new(metrics.unreadable.clone()))?;
+        registry.register(Box::new(metrics.errors.clone()))?;
+        for fault in Fault::ALL {
+            metrics.errors.with_label_values(&[fault.as_str()]);
+        }
+        Ok(metrics)
+    }
+
+    pub(super) fn fault(&self, fault: Fault) {
+        self.errors.with_label_values(&[fault.as_str()]).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_words_are_told_apart() {
+        for (text, fault) in [
+            ("Permissions Violation for Publish to \"in.x\"", Fault::PublishDenied),
+            ("Permissions Violation for Subscription to \"out.>\"", Fault::SubscriptionDenied),
+            ("User Authentication Expired", Fault::Authorization),
+            ("Slow Consumer", Fault::Slow),
+            ("Stale Connection", Fault::Other),
+        ] {
+            assert_eq!(Fault::from(&ServerError::Other(text.to_owned())), fault);
+        }
+    }
+
+    #[test]
+    fn every_kind_is_exposed_from_the_start() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        metrics.fault(Fault::PublishDenied);
+        let families = registry.gather();
+        let errors =
+            families.iter().find(|family| family.name() == "promcast_bus_server_errors_total").unwrap();
+        assert_eq!(errors.get_metric().len(), Fault::ALL.len());
+    }
+}

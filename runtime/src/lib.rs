@@ -1,0 +1,10 @@
+//! The ground floor that gateway and poller stand on: bus, clock, configuration, lifecycle, logs and the admin listener.
+//!
+//! It knows neither of them.
+
+pub mod admin;
+pub mod bus;
+pub mod clock;
+pub mod config;
+pub mod lifecycle;
+pub mod telemetry;
