@@ -15,6 +15,7 @@ use promcast_runtime::config::bus as bus_config;
 use promcast_runtime::lifecycle::{Lifecycle, Tasks};
 use prometheus::Registry;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use crate::auth::Authenticator;
@@ -48,6 +49,9 @@ pub enum Error {
     /// The limit of new streams cannot be used.
     #[error(transparent)]
     Rate(#[from] http::InvalidRate),
+    /// TLS cannot be served.
+    #[error("TLS: {0}")]
+    Tls(#[from] http::tls::Error),
     /// `init` was called with nothing to set up.
     #[error("there is nothing to set up: `bus.url` is not given, and the embedded bus needs no streams")]
     NothingToInit,
@@ -65,6 +69,7 @@ pub async fn init(config: &Config) -> Result<ExitCode, Error> {
 pub struct App {
     bus: Arc<dyn Bus>,
     router: Router,
+    tls: Option<TlsAcceptor>,
     transport: Transport,
     registry: Registry,
     metrics: Metrics,
@@ -107,7 +112,10 @@ impl App {
         };
         let transport =
             Transport { write_stall: config.stream.write_stall, unacknowledged: config.http.unacknowledged };
-        Ok(Self { bus, router: http::router(Arc::new(state), edge), transport, registry, metrics })
+        let tls =
+            config.http.tls_files().map(|(certificate, key)| http::tls::acceptor(certificate, key, tasks));
+        let tls = tls.transpose()?;
+        Ok(Self { bus, tls, router: http::router(Arc::new(state), edge), transport, registry, metrics })
     }
 
     /// Takes the configured addresses.
@@ -121,7 +129,7 @@ impl App {
     pub async fn run(self, listeners: Listeners, lifecycle: Lifecycle) -> ExitCode {
         let tasks = lifecycle.tasks();
         admin::serve(listeners.admin, self.registry, Readiness::new(self.bus.state(), tasks), tasks);
-        http::serve(listeners.clients, self.router, self.transport, self.metrics, tasks);
+        http::serve(listeners.clients, self.tls, self.router, self.transport, self.metrics, tasks);
         lifecycle.run().await
     }
 }

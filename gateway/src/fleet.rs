@@ -113,15 +113,22 @@ impl Fleet {
         let mut ticks = interval(HERE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.say(&Control::Here { replica: self.replica.to_string() }).await;
+            self.say_once().await;
         }
         self.say(&Control::Leaving { replica: self.replica.to_string() }).await;
+    }
+
+    async fn say_once(&self) {
+        self.say(&Control::Here { replica: self.replica.to_string() }).await;
     }
 
     async fn answer(&self) {
         loop {
             match self.bus.questions().await {
-                Ok(questions) => self.read(questions).await,
+                Ok(questions) => {
+                    self.say_once().await;
+                    self.read(questions).await;
+                }
                 Err(error) => debug!(%error, "cannot listen to the other replicas yet"),
             }
             tokio::time::sleep(HERE / 3).await;
@@ -130,21 +137,26 @@ impl Fleet {
 
     async fn read(&self, mut questions: mpsc::Receiver<Question>) {
         while let Some(Question { control, reply }) = questions.recv().await {
-            if let Some(answer) = self.take(control) {
+            if let Control::Here { replica } = control {
+                if self.meet(replica) {
+                    // A newcomer should not have to wait to know us.
+                    self.say_once().await;
+                }
+            } else if let Some(answer) = self.take(control) {
                 // Whoever asked may have given up.
                 drop(reply.send(answer));
             }
         }
     }
 
+    /// Takes note of a replica that says it is there; true where it was not known.
+    fn meet(&self, replica: String) -> bool {
+        *replica != *self.replica && self.others.lock().insert(replica, Instant::now()).is_none()
+    }
+
     fn take(&self, control: Control) -> Option<Reply> {
         match control {
-            Control::Here { replica } => {
-                if *replica != *self.replica {
-                    self.others.lock().insert(replica, Instant::now());
-                }
-                None
-            }
+            Control::Here { .. } => None,
             Control::Leaving { replica } => {
                 self.others.lock().remove(&replica);
                 None

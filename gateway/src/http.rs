@@ -34,6 +34,7 @@ mod problem;
 mod rate;
 mod socket;
 mod stream;
+pub mod tls;
 
 pub use client::TrustedProxies;
 pub use listener::{Transport, serve};

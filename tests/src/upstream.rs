@@ -66,6 +66,15 @@ impl Upstream {
         Self { address, asked, _server: server }
     }
 
+    /// Starts one that answers each query with one sample.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    pub async fn of_one_sample() -> Self {
+        Self::start(|_| Reply::data(r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}"#))
+            .await
+    }
+
     /// The base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -53,6 +53,7 @@ kept_by_both! {
         a_silent_worker_loses_its_job
         progress_keeps_a_job
         a_job_given_back_goes_to_another_at_once
+        who_waits_gets_the_job_of_who_falls_silent
         no_more_are_worked_on_than_the_limit
         a_job_is_given_up_and_frees_its_topic_when_too_old
         a_job_that_nobody_took_is_forgotten

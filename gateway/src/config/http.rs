@@ -1,6 +1,7 @@
 //! `[http]`: the listener for clients.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,11 +12,18 @@ use serde::Deserialize;
 
 /// `[http]`: where clients come in.
 #[derive(Clone, Debug, Conf)]
-#[conf(serde)]
+#[conf(serde, validation_predicate = Http::check)]
 pub struct Http {
     /// The address for clients. Port 0 takes a free one.
     #[arg(long, env, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// A PEM file with the certificate chain to serve TLS with, HTTP/2 included. Read again when it changes. Needs `tls_key_file`.
+    /// Without it the gateway speaks HTTP in clear, for a proxy in front that ends TLS.
+    #[arg(long, env)]
+    pub tls_certificate_file: Option<PathBuf>,
+    /// A PEM file with the private key of the certificate.
+    #[arg(long, env)]
+    pub tls_key_file: Option<PathBuf>,
     /// Origins whose pages may open streams from another site, such as `https://dash.example.com`, separated by commas. Pages of the
     /// gateway's own origin always may.
     #[conf(repeat, long, env, env_delimiter = ',')]
@@ -27,6 +35,23 @@ pub struct Http {
     /// A client that acknowledges nothing for so long is closed by the system (TCP_USER_TIMEOUT, Linux only).
     #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub unacknowledged: Duration,
+}
+
+/// One of the two files without the other.
+#[derive(Debug, thiserror::Error)]
+#[error("`http.tls_certificate_file` and `http.tls_key_file` go together: give both, or none")]
+pub(super) struct HalfOfTls;
+
+impl Http {
+    /// The certificate and its key, where TLS is served.
+    pub fn tls_files(&self) -> Option<(&Path, &Path)> {
+        self.tls_certificate_file.as_deref().zip(self.tls_key_file.as_deref())
+    }
+
+    fn check(&self) -> Result<(), HalfOfTls> {
+        let (certificate, key) = (self.tls_certificate_file.is_some(), self.tls_key_file.is_some());
+        if certificate == key { Ok(()) } else { Err(HalfOfTls) }
+    }
 }
 
 /// An origin (RFC 6454): scheme, host and port as a browser sends them.

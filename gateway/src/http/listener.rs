@@ -11,7 +11,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use promcast_runtime::lifecycle::Tasks;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
@@ -44,9 +47,17 @@ pub struct Transport {
     pub unacknowledged: Duration,
 }
 
-/// Serves `router` on `listener` until everything else has ended: while the replica drains, newcomers are told so.
-pub fn serve(listener: TcpListener, router: Router, transport: Transport, metrics: Metrics, tasks: &Tasks) {
-    let server = Server { router, transport, metrics, tasks: tasks.clone() };
+/// Serves `router` on `listener`, in clear or over TLS, until everything else has ended: while the replica drains,
+/// newcomers are told so.
+pub fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    transport: Transport,
+    metrics: Metrics,
+    tasks: &Tasks,
+) {
+    let server = Server { router, tls, transport, metrics, tasks: tasks.clone() };
     tasks.background().spawn("listener", async move {
         loop {
             match listener.accept().await {
@@ -62,6 +73,7 @@ pub fn serve(listener: TcpListener, router: Router, transport: Transport, metric
 
 struct Server {
     router: Router,
+    tls: Option<TlsAcceptor>,
     transport: Transport,
     metrics: Metrics,
     tasks: Tasks,
@@ -75,31 +87,54 @@ impl Server {
         }
         let pressure = Arc::new(Pressure::default());
         let socket = Watched::new(stream, pressure.clone(), self.transport.write_stall, self.metrics.clone());
-        let (router, soft) = (self.router.clone(), self.tasks.soft().clone());
+        let conversation =
+            Conversation { router: self.router.clone(), soft: self.tasks.soft().clone(), peer, pressure };
+        let tls = self.tls.clone();
         self.tasks.spawn("connection", async move {
-            let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(Peer(peer));
-                // Streams of one HTTP/2 connection share its socket, so one of them says nothing about the others.
-                if request.version() <= axum::http::Version::HTTP_11 {
-                    request.extensions_mut().insert(pressure.clone());
-                }
-                router.clone().oneshot(request)
-            });
-            let builder = builder();
-            let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
-            let served = tokio::select! {
-                served = connection.as_mut() => served,
-                () = soft.cancelled() => {
-                    // Idle connections close now, the others with the end of their stream.
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = served {
-                debug!(%error, "a connection ended");
+            let Some(tls) = tls else { return conversation.hold(socket).await };
+            match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket)).await {
+                Ok(Ok(socket)) => conversation.hold(socket).await,
+                Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+                Err(_) => debug!("a TLS handshake took too long"),
             }
         });
+    }
+}
+
+/// What is needed to answer on one connection.
+struct Conversation {
+    router: Router,
+    soft: CancellationToken,
+    peer: SocketAddr,
+    pressure: Arc<Pressure>,
+}
+
+impl Conversation {
+    /// Answers until the client leaves, or the last stream has ended.
+    async fn hold(self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { router, soft, peer, pressure } = self;
+        let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            // Streams of one HTTP/2 connection share its socket, so one of them says nothing about the others.
+            if request.version() <= axum::http::Version::HTTP_11 {
+                request.extensions_mut().insert(pressure.clone());
+            }
+            router.clone().oneshot(request)
+        });
+        let builder = builder();
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = soft.cancelled() => {
+                // Idle connections close now, the others with the end of their stream.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            debug!(%error, "a connection ended");
+        }
     }
 }
 

@@ -118,11 +118,29 @@ pub(crate) async fn a_job_given_back_goes_to_another_at_once<K: Kind>() {
     rig.bus.ask(&job(1, 5), 0).await.unwrap();
     let taken = take(&mut worker(&rig.bus).await).await;
     let mut rival = worker(&rig.other).await;
-    assert!(try_take(&mut rival, SOON / 4).await.is_none());
-    passed(&rig.other).await;
-    taken.release().await.unwrap();
-    let again = try_take(&mut rival, SOON).await.expect("the job");
+    let (again, released) = tokio::join!(take(&mut rival), async {
+        sleep(SOON / 4).await;
+        taken.release().await.unwrap();
+        Instant::now()
+    });
     assert_eq!(again.job(), &job(1, 5));
+    assert!(released.elapsed() < SOON, "{:?}", released.elapsed());
+}
+
+pub(crate) async fn who_waits_gets_the_job_of_who_falls_silent<K: Kind>() {
+    let rig = K::start(limits()).await;
+    let mut waiting = JoinSet::new();
+    for mut worker in [worker(&rig.bus).await, worker(&rig.other).await] {
+        waiting.spawn(async move { take(&mut worker).await.job().clone() });
+    }
+    sleep(SOON / 4).await;
+    rig.bus.ask(&job(1, 5), 0).await.unwrap();
+    let since = Instant::now();
+    assert_eq!(waiting.join_next().await.unwrap().unwrap(), job(1, 5));
+    assert!(since.elapsed() < SOON);
+    assert_eq!(waiting.join_next().await.unwrap().unwrap(), job(1, 5));
+    assert!(since.elapsed() > ACK_WAIT * 8 / 10, "{:?}", since.elapsed());
+    assert!(since.elapsed() < ACK_WAIT * 3, "{:?}", since.elapsed());
 }
 
 pub(crate) async fn no_more_are_worked_on_than_the_limit<K: Kind>() {
