@@ -42,8 +42,9 @@ check-scripts:
 
 # cargo-nextest reports better, where it is installed; documentation tests are cargo's own.
 test-rust:
+	@$(PHASE) "build" cargo build --locked --workspace
 	@if cargo nextest --version >/dev/null 2>&1; then $(PHASE) "test" cargo nextest run --locked --workspace; \
-	  else $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
+	  else RUST_TEST_THREADS=6 $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
 
 test-docs:
 	@$(PHASE) "test the documentation" cargo test --locked --workspace --doc
@@ -57,4 +58,5 @@ deny: ## Licences, advisories and sources of the dependencies
 
 bench: ## Measure the fan-out on this machine
 	@$(LOCAL)/install.sh rust cc
-	@cargo run --locked --release -p e2e --bin bench
+	@cargo build --locked --release -p promcast-gateway -p e2e --bins
+	@target/release/bench

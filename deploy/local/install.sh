@@ -7,6 +7,7 @@ set -euo pipefail
 
 NATS_VERSION=2.15.1 # 2.11 is the oldest that knows what the streams use
 NATS_OLDEST=2.11
+HTTPX_VERSION=0.28.1
 HTTPX_SSE_VERSION=0.4.3
 NODE_OLDEST=20
 
@@ -137,7 +138,10 @@ pip_install() {
   "$BUILD/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$1==$2"
 }
 
-install_python() { pip_install httpx-sse "$HTTPX_SSE_VERSION"; }
+install_python() {
+  pip_install httpx "$HTTPX_VERSION"
+  pip_install httpx-sse "$HTTPX_SSE_VERSION"
+}
 
 nats_is_new_enough() {
   have nats-server && at_least "$(nats-server --version | sed 's/.*v//')" "$NATS_OLDEST"

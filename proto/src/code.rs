@@ -102,6 +102,18 @@ codes! {
 }
 
 impl ShutdownCode {
+    /// The reason as a sentence for people.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Draining => "this replica is shutting down",
+            Self::ClosedByRequest => "the stream was closed by request",
+            Self::TokenExpired => "the token has expired",
+            Self::AccessRevoked => "access was revoked",
+            Self::MaxLifetime => "the stream has reached its lifetime",
+            Self::WriteStalled => "the client took no bytes for too long",
+        }
+    }
+
     /// Whether the client should come back.
     pub fn reconnect(self) -> bool {
         match self {

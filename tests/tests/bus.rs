@@ -10,10 +10,14 @@
     reason = "tests fail by panicking, and their tasks end with them"
 )]
 
+#[path = "bus/control.rs"]
+mod control;
 #[path = "bus/jobs.rs"]
 mod jobs;
 #[path = "bus/outage.rs"]
 mod outage;
+#[path = "bus/permissions.rs"]
+mod permissions;
 #[path = "bus/rig.rs"]
 mod rig;
 #[path = "bus/setup.rs"]
@@ -44,6 +48,10 @@ macro_rules! kept_by_both {
 }
 
 kept_by_both! {
+    control:
+        everybody_who_is_there_answers
+        who_does_not_answer_costs_the_wait_and_no_more
+        what_is_told_reaches_all;
     jobs:
         a_second_ask_for_a_tick_is_a_duplicate
         a_duplicate_is_forgotten_after_a_while

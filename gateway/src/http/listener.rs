@@ -35,6 +35,9 @@ const UNSENT: u32 = 16 * 1024;
 /// From one HTTP/2 ping to the next, and from one TCP keep-alive to the next: what finds a client that is gone.
 const PING: Duration = Duration::from_secs(30);
 
+/// How long a connection that is made during a drain stays open for its first request.
+const NEWCOMER: Duration = Duration::from_secs(1);
+
 /// The wait after the system refused to accept, which is mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -122,11 +125,20 @@ impl Conversation {
             }
             router.clone().oneshot(request)
         });
-        let builder = builder();
+        // Whoever comes while the replica drains gets a moment to ask, so as to be told.
+        let newcomer = soft.is_cancelled();
+        let leave = async {
+            soft.cancelled().await;
+            if newcomer {
+                tokio::time::sleep(NEWCOMER).await;
+            }
+        };
+        let mut builder = builder();
+        builder.http1().keep_alive(!newcomer);
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
         let served = tokio::select! {
             served = connection.as_mut() => served,
-            () = soft.cancelled() => {
+            () = leave => {
                 // Idle connections close now, the others with the end of their stream.
                 connection.as_mut().graceful_shutdown();
                 connection.await

@@ -91,6 +91,7 @@ struct Heartbeat {
 struct Shutdown {
     code: &'static str,
     reconnect: bool,
+    message: &'static str,
 }
 
 /// The begin of a stream: how long to wait before a reconnect, and `connected`.
@@ -111,7 +112,7 @@ pub fn heartbeat(server_time: Tick) -> Bytes {
 
 /// The last event of a stream.
 pub fn shutdown(code: ShutdownCode, retry: Duration) -> Bytes {
-    let data = Shutdown { code: code.as_str(), reconnect: code.reconnect() };
+    let data = Shutdown { code: code.as_str(), reconnect: code.reconnect(), message: code.message() };
     text(&format!("retry: {}\n", retry.as_millis()), "shutdown", &data, None)
 }
 
@@ -149,7 +150,8 @@ mod tests {
         assert_eq!(heartbeat(from), "event: heartbeat\ndata: {\"server_time\":1000}\n\n");
         assert_eq!(
             shutdown(ShutdownCode::Draining, Duration::from_millis(1500)),
-            "retry: 1500\nevent: shutdown\ndata: {\"code\":\"draining\",\"reconnect\":true}\n\n"
+            "retry: 1500\nevent: shutdown\ndata: {\"code\":\"draining\",\"reconnect\":true,\
+             \"message\":\"this replica is shutting down\"}\n\n"
         );
     }
 

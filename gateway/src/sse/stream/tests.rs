@@ -165,10 +165,7 @@ async fn a_drain_ends_the_stream_within_its_window() {
             break event;
         }
     };
-    assert!(
-        last.ends_with("event: shutdown\ndata: {\"code\":\"draining\",\"reconnect\":true}\n\n"),
-        "{last}"
-    );
+    assert!(last.contains("event: shutdown\ndata: {\"code\":\"draining\",\"reconnect\":true,"), "{last}");
     assert!(bench.seconds() <= 20);
     assert_eq!(next(&mut stream).await, None);
     assert_eq!(bench.metrics.active_connections.get(), 1);
