@@ -62,7 +62,7 @@ impl Fleet {
         let fleet = Self { bus, connections, replica: replica.into(), others: Arc::default() };
         let (member, soft) = (fleet.clone(), tasks.soft().clone());
         tasks.background().spawn("fleet", async move {
-            tokio::join!(member.answer(), member.say_here(&soft));
+            member.belong(&soft).await;
         });
         fleet
     }
@@ -108,44 +108,50 @@ impl Fleet {
         }
     }
 
-    /// Says so until the replica goes away; then that it leaves. What it still holds it goes on to answer for.
-    async fn say_here(&self, soft: &CancellationToken) {
-        let mut ticks = interval(HERE);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while soft.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.say_once().await;
-        }
-        self.say(&Control::Leaving { replica: self.replica.to_string() }).await;
-    }
-
-    async fn say_once(&self) {
-        self.say(&Control::Here { replica: self.replica.to_string() }).await;
-    }
-
-    async fn answer(&self) {
+    /// Listens, says that this replica is there until it goes away, and goes on to answer for what it still holds.
+    /// Listening comes first: those who hear of a newcomer answer at once, and must be heard.
+    async fn belong(&self, soft: &CancellationToken) {
         loop {
             match self.bus.questions().await {
-                Ok(questions) => {
-                    self.say_once().await;
-                    self.read(questions).await;
-                }
+                Ok(questions) => self.listen(questions, soft).await,
                 Err(error) => debug!(%error, "cannot listen to the other replicas yet"),
             }
             tokio::time::sleep(HERE / 3).await;
         }
     }
 
-    async fn read(&self, mut questions: mpsc::Receiver<Question>) {
-        while let Some(Question { control, reply }) = questions.recv().await {
-            if let Control::Here { replica } = control {
-                if self.meet(replica) {
-                    // A newcomer should not have to wait to know us.
-                    self.say_once().await;
+    async fn listen(&self, mut questions: mpsc::Receiver<Question>, soft: &CancellationToken) {
+        let mut ticks = interval(HERE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                question = questions.recv() => match question {
+                    Some(question) => self.hear(question).await,
+                    None => return,
+                },
+                _ = ticks.tick(), if !leaving => self.say_here().await,
+                () = soft.cancelled(), if !leaving => {
+                    leaving = true;
+                    self.say(&Control::Leaving { replica: self.replica.to_string() }).await;
                 }
-            } else if let Some(answer) = self.take(control) {
-                // Whoever asked may have given up.
-                drop(reply.send(answer));
             }
+        }
+    }
+
+    async fn say_here(&self) {
+        self.say(&Control::Here { replica: self.replica.to_string() }).await;
+    }
+
+    async fn hear(&self, question: Question) {
+        let Question { control, reply } = question;
+        if let Control::Here { replica } = control {
+            if self.meet(replica) {
+                self.say_here().await;
+            }
+        } else if let Some(answer) = self.take(control) {
+            // Whoever asked may have given up.
+            drop(reply.send(answer));
         }
     }
 

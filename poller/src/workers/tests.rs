@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use promcast_proto::code::ErrorCode;
+use promcast_proto::control::{Control, Reply};
 use promcast_proto::job::Job;
 use promcast_proto::tick::Tick;
 use promcast_proto::topic::Address;
 use promcast_proto::update::Outcome;
 use promcast_runtime::bus::embedded::Embedded;
-use promcast_runtime::bus::{Accepted, Event, Limits, State, Stored, Subscription};
+use promcast_runtime::bus::{Accepted, Event, Limits, Question, State, Stored, Subscription};
 use promcast_runtime::lifecycle::Lifecycle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::stub::{Stub, UP, say};
@@ -207,6 +208,23 @@ impl Bus for Flaky {
 
     async fn history(&self, address: &Address) -> Result<Vec<Update>, bus::Error> {
         self.bus.history(address).await
+    }
+
+    async fn tell(&self, control: &Control) -> Result<(), bus::Error> {
+        self.bus.tell(control).await
+    }
+
+    async fn gather(
+        &self,
+        control: &Control,
+        enough: usize,
+        wait: Duration,
+    ) -> Result<Vec<Reply>, bus::Error> {
+        self.bus.gather(control, enough, wait).await
+    }
+
+    async fn questions(&self) -> Result<mpsc::Receiver<Question>, bus::Error> {
+        self.bus.questions().await
     }
 }
 
