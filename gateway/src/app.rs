@@ -11,7 +11,7 @@ use promcast_runtime::bus::embedded::Embedded;
 use promcast_runtime::bus::nats::{self, Nats};
 use promcast_runtime::bus::{Bus, Limits};
 use promcast_runtime::clock::Clock;
-use promcast_runtime::config::bus as bus_config;
+use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::{Lifecycle, Tasks};
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -63,6 +63,18 @@ pub async fn init(config: &Config) -> Result<ExitCode, Error> {
     nats::init(&options, &Limits::default(), &config.datasources(), config.bus.replicas.into()).await?;
     promcast_runtime::config::complain("the streams are set up");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what is wrong with a configuration that could be read, if anything: all of it. Connects to nothing.
+pub fn check(config: &Config) -> ExitCode {
+    let bus = config.bus.options("check").err().map(|error| error.to_string());
+    let upstreams = match config.bus.url {
+        Some(_) => Vec::new(),
+        None => Workers::check(&config.upstreams),
+    };
+    let tls = config.http.tls_files().and_then(|(certificate, key)| http::tls::check(certificate, key).err());
+    let upstreams = upstreams.into_iter().map(|error| error.to_string());
+    command::judge(bus.into_iter().chain(upstreams).chain(tls.map(|error| error.to_string())))
 }
 
 /// A gateway that is ready to listen.

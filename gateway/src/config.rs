@@ -1,12 +1,12 @@
 //! The configuration of the gateway.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use conf::{Conf, Subcommands};
 use promcast_poller::config::Datasources;
 use promcast_proto::topic::Datasource;
+use promcast_runtime::config::command::{ConfigAction, ConfigCommand};
 use promcast_runtime::config::{Admin, Bus, Log};
 
 mod auth;
@@ -69,21 +69,6 @@ pub enum Command {
     Init,
 }
 
-/// Work with the configuration.
-#[derive(Clone, Debug, Conf)]
-pub struct ConfigCommand {
-    /// What to do with it.
-    #[conf(subcommands)]
-    pub action: ConfigAction,
-}
-
-/// What can be done with the configuration.
-#[derive(Clone, Copy, Debug, Subcommands)]
-pub enum ConfigAction {
-    /// Say whether it can be used, and what is wrong with it. Connects to nothing.
-    Check,
-}
-
 /// What the program was started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -131,12 +116,6 @@ impl Config {
         }
     }
 
-    /// Prints that the configuration can be used.
-    pub fn say_good(&self) -> ExitCode {
-        promcast_runtime::config::complain("the configuration is good");
-        ExitCode::SUCCESS
-    }
-
     /// How long a shutdown may take: the drain, and time for the last bytes.
     pub fn grace(&self) -> Duration {
         self.stream.drain + Duration::from_secs(5)
@@ -151,21 +130,21 @@ impl Config {
         }
     }
 
-    fn check(&self) -> Result<(), Invalid> {
-        let embedded = self.bus.url.is_none();
-        match (embedded, self.upstreams.is_empty()) {
-            (true, true) => return Err(Invalid::NoUpstream),
-            (false, false) => return Err(Invalid::IdleUpstream),
-            (true, false) | (false, true) => {}
-        }
-        if embedded && !self.datasources.is_empty() {
-            return Err(Invalid::NamesWithoutBus);
-        }
-        let listen = self.http.listen;
-        if !listen.ip().is_loopback() && !self.auth.allow_anonymous_network {
-            return Err(Invalid::Anonymous(listen));
-        }
-        Ok(())
+    /// All that does not go together, a line each.
+    fn check(&self) -> Result<(), String> {
+        let (embedded, listen) = (self.bus.url.is_none(), self.http.listen);
+        let open = !listen.ip().is_loopback() && !self.auth.allow_anonymous_network;
+        let mistakes: Vec<_> = [
+            (embedded && self.upstreams.is_empty()).then_some(Invalid::NoUpstream),
+            (!embedded && !self.upstreams.is_empty()).then_some(Invalid::IdleUpstream),
+            (embedded && !self.datasources.is_empty()).then_some(Invalid::NamesWithoutBus),
+            open.then_some(Invalid::Anonymous(listen)),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|mistake| mistake.to_string())
+        .collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("\n")) }
     }
 }
 

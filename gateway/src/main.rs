@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 
 async fn start(config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match config.action() {
-        Action::Check => return Ok(config.say_good()),
+        Action::Check => return Ok(promcast_gateway::app::check(&config)),
         Action::Init => return Ok(promcast_gateway::app::init(&config).await?),
         Action::Run => telemetry::init(&config.log)?,
     }

@@ -8,7 +8,7 @@ use promcast_runtime::admin::{self, Readiness};
 use promcast_runtime::bus::Bus;
 use promcast_runtime::bus::nats::{self, Nats};
 use promcast_runtime::clock::Clock;
-use promcast_runtime::config::{EXIT_USAGE, bus as bus_config, complain};
+use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::Lifecycle;
 use prometheus::Registry;
 use tracing::info;
@@ -57,15 +57,7 @@ pub async fn run(config: &Config, lifecycle: Lifecycle) -> Result<ExitCode, Erro
 pub fn check(config: &Config) -> ExitCode {
     let bus = config.bus.options("check").err().map(|error| error.to_string());
     let datasources = Workers::check(&config.datasources).into_iter().map(|error| error.to_string());
-    let mistakes: Vec<_> = bus.into_iter().chain(datasources).collect();
-    if mistakes.is_empty() {
-        complain("the configuration is good");
-        return ExitCode::SUCCESS;
-    }
-    for mistake in mistakes {
-        complain(&format!("error: {mistake}"));
-    }
-    ExitCode::from(EXIT_USAGE)
+    command::judge(bus.into_iter().chain(datasources))
 }
 
 /// How this process is named in the server's list of connections.

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use conf::{Conf, Subcommands};
+use promcast_runtime::config::command::{ConfigAction, ConfigCommand};
 use promcast_runtime::config::{Admin, Bus, Log};
 
 mod datasource;
@@ -49,21 +50,6 @@ pub struct Config {
 pub enum Command {
     /// Work with the configuration.
     Config(ConfigCommand),
-}
-
-/// Work with the configuration.
-#[derive(Clone, Debug, Conf)]
-pub struct ConfigCommand {
-    /// What to do with it.
-    #[conf(subcommands)]
-    pub action: ConfigAction,
-}
-
-/// What can be done with the configuration.
-#[derive(Clone, Copy, Debug, Subcommands)]
-pub enum ConfigAction {
-    /// Say whether it can be used, and what is wrong with it. Reads the files it names, and connects to nothing.
-    Check,
 }
 
 /// What the program was started for.

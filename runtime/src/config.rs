@@ -14,6 +14,7 @@ use conf::{Conf, ConfSerde};
 use crate::telemetry::Format;
 
 pub mod bus;
+pub mod command;
 mod sections;
 
 pub use bus::Bus;

@@ -1,4 +1,5 @@
 //! Connections on several replicas: any of them tells all, closes each, and says when a replica did not answer.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use e2e::http;
 use e2e::process::Signal;

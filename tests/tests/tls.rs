@@ -1,4 +1,5 @@
 //! The gateway's own TLS: HTTP/2 where the client speaks it, and a certificate that can be renewed while it runs.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::Path;

@@ -67,6 +67,12 @@ pub fn acceptor(certificate: &Path, key: &Path, tasks: &Tasks) -> Result<TlsAcce
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Whether certificate and key can be used.
+pub fn check(certificate: &Path, key: &Path) -> Result<(), Error> {
+    let files = Files { certificate: certificate.to_owned(), key: key.to_owned() };
+    files.read().map(drop)
+}
+
 /// Takes a new certificate into use. One that cannot be used, as while only one of the files is written, changes nothing.
 async fn follow(files: Files, current: Arc<Current>) {
     let mut told = false;
