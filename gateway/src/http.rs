@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get};
 use promcast_proto::problem::Type;
-use promcast_proto::topic::Datasource;
+use promcast_proto::tick::Interval;
 use promcast_runtime::clock::Clock;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -56,8 +56,8 @@ pub struct State {
     pub fleet: Fleet,
     /// How streams behave over time.
     pub rhythm: Rhythm,
-    /// The interval where the client names none, in seconds.
-    pub default_interval: promcast_proto::tick::Interval,
+    /// The interval where the client names none.
+    pub default_interval: Interval,
     /// This replica's name.
     pub replica: String,
     /// The time of day.
@@ -166,11 +166,3 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))
 }
-
-/// The datasource that is meant where none is named.
-fn default_datasource() -> Datasource {
-    Datasource::default()
-}
-
-/// The status that clients see when a stream starts.
-const STREAMING: StatusCode = StatusCode::OK;

@@ -84,7 +84,7 @@ labels! {
         Error = "error",
         /// An update that was here before, or that nobody waits for.
         Duplicate = "duplicate",
-        /// An update that cannot be used.
+        /// An update that cannot be used, told as an error.
         Refused = "refused",
     }
 }

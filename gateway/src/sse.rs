@@ -5,7 +5,7 @@
 //! is not its business.
 
 pub mod event;
-mod frame;
+pub mod frame;
 mod stream;
 
 pub use frame::Frame;

@@ -55,8 +55,7 @@ pub(super) fn read(
     Ok(Params {
         query: query.ok_or_else(missing)?,
         interval,
-        datasource: datasource
-            .map_or_else(|| Ok(super::default_datasource()), |name| read_datasource(&name))?,
+        datasource: datasource.map_or_else(|| Ok(Datasource::default()), |name| read_datasource(&name))?,
         after: after(last_event_id, headers, interval, now)?,
     })
 }

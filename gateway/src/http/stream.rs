@@ -13,10 +13,10 @@ use tower_http::request_id::RequestId;
 use tracing::info;
 use uuid::Uuid;
 
+use super::State;
 use super::client::Client;
 use super::params::{self, Params};
 use super::problem::Problem;
-use super::{STREAMING, State};
 use crate::connections::{Connection, Pressure};
 use crate::hub::Signal;
 use crate::metrics::ConnectionError;
@@ -105,7 +105,6 @@ fn subscribed(grant: &Grant, interval: Interval, resume: crate::hub::Resume) -> 
 
 fn respond(version: Version, stream: Stream) -> Response {
     let mut response = Response::new(Body::new(stream));
-    *response.status_mut() = STREAMING;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // no-transform: a proxy that compresses would hold events back until its window is full.

@@ -14,7 +14,7 @@ use super::Shared;
 use super::timeline::{Outcome, Plan};
 use super::topic::Topic;
 use crate::metrics::{Asked, Received};
-use crate::sse::Frame;
+use crate::sse::{Frame, frame};
 
 /// The wait before a subscription that the bus refused is tried again.
 const RESUBSCRIBE: Duration = Duration::from_millis(500);
@@ -94,20 +94,23 @@ impl Ticker {
             Result_::Failure(_) => Received::Error,
         };
         let metrics = &self.shared.metrics;
-        match Frame::of_update(update, self.shared.settings.update_bytes) {
-            Ok(frame) => {
-                let now = self.shared.now();
-                let new = self.topic.arrived(tick, took, frame, now);
-                if new {
-                    metrics.update_lateness.observe(seconds(now.wall.since(tick)));
-                }
-                metrics.received(if new { kind } else { Received::Duplicate }).inc();
-            }
-            Err(error) => {
-                metrics.received(Received::Refused).inc();
-                warn!(topic = %self.topic.key(), %tick, %error, "an update cannot be used");
-            }
+        let (frame, kind) = match Frame::of_update(update, self.shared.settings.update_bytes) {
+            Ok(frame) => (Ok(frame), kind),
+            // Another ask would bring the same, so the viewers are told.
+            Err(error) => (self.refuse(tick, &error), Received::Refused),
+        };
+        let now = self.shared.now();
+        let new = frame.is_ok_and(|frame| self.topic.arrived(tick, took, frame, now));
+        if new {
+            metrics.update_lateness.observe(seconds(now.wall.since(tick)));
         }
+        metrics.received(if new { kind } else { Received::Duplicate }).inc();
+    }
+
+    /// The event that stands for an update which cannot be used.
+    fn refuse(&self, tick: Tick, error: &frame::Error) -> Result<Frame, frame::Error> {
+        warn!(topic = %self.topic.key(), %tick, %error, "an update cannot be used");
+        Frame::of_failure(self.topic.key(), tick, error.code(), &error.to_string())
     }
 
     async fn look(&self) {

@@ -6,6 +6,7 @@
 //! arrives late is therefore still seen once and in order, and one subscription never holds back another's grid.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use promcast_proto::code::GapReason;
@@ -128,7 +129,7 @@ impl Timeline {
         };
         let wanted_from = last.max(grid.step(oldest, -1));
         for tick in grid.between(wanted_from, self.scheduled.max(current)) {
-            if let std::collections::btree_map::Entry::Vacant(slot) = self.slots.entry(tick) {
+            if let Entry::Vacant(slot) = self.slots.entry(tick) {
                 slot.insert(Slot::Waiting { attempts: 0 });
                 self.asking.look = true;
             }

@@ -1,6 +1,7 @@
 //! The bytes of an update's event, framed once for all connections.
 
 use bytes::Bytes;
+use promcast_proto::body;
 use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::Tick;
 use promcast_proto::topic::Key;
@@ -23,13 +24,23 @@ pub struct Frame {
 pub enum Error {
     /// The body cannot be unpacked.
     #[error(transparent)]
-    Body(#[from] promcast_proto::body::Error),
+    Body(#[from] body::Error),
     /// The body has a line break, which would end the event's data.
     #[error("the update has a line break in its body")]
     LineBreak,
     /// The error event cannot be written.
     #[error("the event cannot be written")]
     Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// What the viewers are told instead.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Body(body::Error::OverLimit(..) | body::Error::TooLarge(_)) => ErrorCode::TooLarge,
+            Self::Body(body::Error::Damaged(_)) | Self::LineBreak | Self::Json(_) => ErrorCode::Malformed,
+        }
+    }
 }
 
 #[derive(Serialize)]

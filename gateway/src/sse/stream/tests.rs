@@ -84,10 +84,14 @@ impl Bench {
 
     /// Publishes the current tick of a query, and says which that is.
     async fn publish(&self, query: &str) -> Tick {
+        self.publish_json(query, b"{}".to_vec()).await
+    }
+
+    async fn publish_json(&self, query: &str, json: Vec<u8>) -> Tick {
         let topic = Topic::new(Datasource::default(), query.to_owned());
         let grid = Grid::new(topic.key().phase(), Interval::from_secs(5).unwrap());
         let tick = grid.at_or_before(self.clock.now());
-        let outcome = Outcome::Result(Body::pack(b"{}".to_vec()).unwrap());
+        let outcome = Outcome::Result(Body::pack(json).unwrap());
         let update = Update { key: topic.key(), tick, took_ms: 1, outcome };
         self.bus.publish(topic.datasource(), &update).await.unwrap();
         tick
@@ -136,6 +140,19 @@ async fn an_update_is_sent_as_soon_as_it_is_there_and_moves_the_next_comment() {
     assert_eq!(bench.seconds(), 6);
     assert_eq!(next(&mut stream).await.unwrap(), ":\n\n");
     assert_eq!(bench.seconds(), 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_cannot_be_used_is_told_and_not_asked_for_again() {
+    let bench = Bench::new();
+    let mut stream = bench.stream(&["up"]).await;
+    next(&mut stream).await;
+    let tick = bench.publish_json("up", vec![b' '; (1 << 20) + 1]).await;
+    let event = next(&mut stream).await.unwrap();
+    assert!(event.starts_with("event: error\n") && event.ends_with(&format!("\nid: {tick}\n\n")), "{event}");
+    assert!(event.contains(r#""code":"result_too_large""#) && event.contains("limit of 1048576"), "{event}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.metrics.repairs.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
