@@ -1,7 +1,9 @@
 //! Logs: one subscriber for the program, on stderr, as text for people or JSON for machines.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::str::FromStr;
 
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -46,5 +48,18 @@ pub fn init(log: &config::Log) -> Result<(), Error> {
         Format::Text => builder.with_ansi(log.color).finish().try_init(),
         Format::Json => builder.json().finish().try_init(),
     }
-    .map_err(Error)
+    .map_err(Error)?;
+    log_panics();
+    Ok(())
+}
+
+/// A panic is a line of the log like any other, in the log's own format: the default would print text in between.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        error!(panic = message, location, backtrace, "a panic");
+    }));
 }
