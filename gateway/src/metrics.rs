@@ -4,6 +4,8 @@
 
 use promcast_proto::code::GapReason;
 use promcast_proto::problem;
+use std::sync::Arc;
+
 use prometheus::core::{Atomic, GenericCounter, GenericCounterVec};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -104,7 +106,8 @@ pub struct Metrics {
     pub repairs: IntCounter,
     /// From the tick until its update was here.
     pub update_lateness: Histogram,
-    sent: IntCounterVec,
+    /// By [`Sent`], found once: this is counted for each event of each connection.
+    sent: Arc<[IntCounter]>,
     connection_errors: IntCounterVec,
     asked: IntCounterVec,
     received: IntCounterVec,
@@ -116,6 +119,7 @@ impl Metrics {
     /// Registers all metrics; every series is there from the start, at zero.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let new = New(registry);
+        let sent = new.counters("sse_messages_sent_total", "Events sent to clients, by kind.", "event")?;
         let metrics = Self {
             active_connections: new.gauge("sse_active_connections", "Connections that stream now.")?,
             connection_duration: new.histogram(
@@ -123,7 +127,7 @@ impl Metrics {
                 "How long connections lived.",
                 &[1.0, 10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0],
             )?,
-            sent: new.counters("sse_messages_sent_total", "Events sent to clients, by kind.", "event")?,
+            sent: Sent::ALL.iter().map(|kind| one(&sent, kind.as_str())).collect(),
             connection_errors: new.counters(
                 "sse_connection_errors_total",
                 "Connections that were refused or cut, by reason.",
@@ -167,7 +171,6 @@ impl Metrics {
     }
 
     fn touch(&self) {
-        Sent::ALL.iter().for_each(|label| drop(self.sent(*label)));
         ConnectionError::ALL.iter().for_each(|label| drop(self.connection_error(*label)));
         Asked::ALL.iter().for_each(|label| drop(self.asked(*label)));
         Received::ALL.iter().for_each(|label| drop(self.received(*label)));
@@ -176,8 +179,8 @@ impl Metrics {
     }
 
     /// Events sent.
-    pub fn sent(&self, kind: Sent) -> IntCounter {
-        one(&self.sent, kind.as_str())
+    pub fn sent(&self, kind: Sent) -> Option<&IntCounter> {
+        self.sent.get(kind as usize)
     }
 
     /// Connections refused or cut.

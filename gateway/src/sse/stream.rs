@@ -122,7 +122,9 @@ impl Stream {
     }
 
     fn push(&mut self, kind: Sent, bytes: impl IntoIterator<Item = Bytes>) {
-        self.metrics.sent(kind).inc();
+        if let Some(sent) = self.metrics.sent(kind) {
+            sent.inc();
+        }
         self.last_sent = Instant::now();
         self.queue.extend(bytes);
     }
