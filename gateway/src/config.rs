@@ -216,6 +216,22 @@ mod tests {
     }
 
     #[test]
+    fn variables_that_kubernetes_makes_of_a_service_are_none_of_ours() {
+        let links = [
+            ("PROMCAST_GATEWAY_SERVICE_HOST", "10.0.0.1"),
+            ("PROMCAST_GATEWAY_SERVICE_PORT", "80"),
+            ("PROMCAST_GATEWAY_SERVICE_PORT_HTTP", "80"),
+            ("PROMCAST_GATEWAY_PORT", "tcp://10.0.0.1:80"),
+            ("PROMCAST_GATEWAY_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("PROMCAST_GATEWAY_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ];
+        try_load(&GOOD, &links).unwrap();
+        for name in ["PROMCAST_HTTP_PORT", "PROMCAST_HTTP_PORT_NUMBER", "PROMCAST_SERVICE"] {
+            assert!(try_load(&GOOD, &[(name, "1")]).is_err(), "{name} was taken");
+        }
+    }
+
+    #[test]
     fn a_secret_is_not_printed() {
         let args = ["--auth-mode", "none", "--bus-url", "nats://n:4222", "--bus-user", "gw"];
         let config = try_load(&args, &[("PROMCAST_BUS_PASSWORD", "hunter2")]).unwrap();

@@ -144,8 +144,12 @@ fn read(path: &Path) -> Result<toml::Table, Error> {
 fn unknown_variables<C: Conf>(env: &BTreeMap<String, String>) -> Option<String> {
     let known: BTreeSet<String> =
         C::program_options().filter_map(|option| option.env_form().map(ToString::to_string)).collect();
-    let unknown: Vec<_> =
-        env.keys().filter(|name| name.starts_with(PREFIX) && !known.contains(*name)).collect();
+    let unknown: Vec<_> = env
+        .iter()
+        .filter(|(name, value)| name.starts_with(PREFIX) && !is_service_link(name, value))
+        .map(|(name, _)| name)
+        .filter(|name| !known.contains(*name))
+        .collect();
     if unknown.is_empty() {
         return None;
     }
@@ -153,4 +157,22 @@ fn unknown_variables<C: Conf>(env: &BTreeMap<String, String>) -> Option<String> 
         .iter()
         .map(|name| format!("  environment variable `{name}` is not an option of this program\n"));
     Some(format!("error: unknown configuration\n{}", lines.collect::<String>()))
+}
+
+/// Kubernetes tells each container of the services beside it, and one of them may well be called `promcast-gateway`:
+/// `…_SERVICE_HOST`, `…_SERVICE_PORT[_NAME]`, and `…_PORT=tcp://…` with its parts, `…_PORT_80_TCP[_ADDR]`.
+fn is_service_link(name: &str, value: &str) -> bool {
+    const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+    let is_part = |rest: &str| {
+        let (number, protocol) = rest.split_once('_').unwrap_or((rest, ""));
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && PROTOCOLS.iter().any(|known| protocol.starts_with(known))
+    };
+    let is_address =
+        || PROTOCOLS.iter().any(|known| value.starts_with(&format!("{}://", known.to_lowercase())));
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && is_address())
+        || name.rsplit_once("_PORT_").is_some_and(|(_, rest)| is_part(rest))
 }
