@@ -2,6 +2,14 @@
 
 use std::str::FromStr;
 
+pub mod refusal;
+pub mod sight;
+pub mod token;
+
+pub use refusal::{Error, Reason};
+pub use sight::{Namespace, Namespaces, Sight};
+pub use token::Token;
+
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
