@@ -1,15 +1,17 @@
 //! The connections of this replica: how many there may be, which there are, and whether the way to each is blocked.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Context;
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use promcast_proto::control;
 use promcast_proto::tick::{Interval, Tick};
 use promcast_proto::topic::Key;
+use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -21,7 +23,16 @@ use crate::metrics::Metrics;
 pub struct Connections {
     places: Arc<Semaphore>,
     open: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
+    exodus: Arc<OnceLock<Mutex<Exodus>>>,
     metrics: Metrics,
+}
+
+/// All connections leave: how many there were, since when, and how many have their turn.
+#[derive(Debug)]
+struct Exodus {
+    since: Instant,
+    all: u32,
+    placed: u32,
 }
 
 /// What is known of a connection.
@@ -45,7 +56,7 @@ pub struct Connection {
 impl Connections {
     /// Room for so many.
     pub fn new(most: usize, metrics: Metrics) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), open: Arc::default(), metrics }
+        Self { places: Arc::new(Semaphore::new(most)), open: Arc::default(), exodus: Arc::default(), metrics }
     }
 
     /// Takes a place; nothing where all are taken. Nobody is evicted for a newcomer.
@@ -80,6 +91,15 @@ impl Connections {
     }
 }
 
+impl Exodus {
+    /// The moment of the next one, of a window that begins with the exodus.
+    fn turn(&mut self, window: Duration, within: f64) -> Instant {
+        let place = f64::from(self.placed.min(self.all.saturating_sub(1))) + within;
+        self.placed = self.placed.saturating_add(1);
+        self.since + window.mul_f64(place / f64::from(self.all.max(1)))
+    }
+}
+
 impl Entry {
     fn describe(&self, id: &str) -> control::Connection {
         let subscriptions = self
@@ -101,6 +121,17 @@ impl Connection {
         if let Some((_, _, last)) = self.entry.subscriptions.get(subscription) {
             last.store(tick.millis(), Ordering::Relaxed);
         }
+    }
+
+    /// When to leave, now that all do: each has a slot of its own in the window, so that no second sees more than its share of
+    /// those who come to the other replicas.
+    pub fn leave(&self, window: Duration) -> Instant {
+        let begin = || {
+            let all = u32::try_from(self.all.open.lock().len()).unwrap_or(u32::MAX);
+            Mutex::new(Exodus { since: Instant::now(), all, placed: 0 })
+        };
+        let mut exodus = self.all.exodus.get_or_init(begin).lock();
+        exodus.turn(window, rand::rng().random_range(0.0..1.0))
     }
 
     /// Ready when somebody closes the connection.
@@ -136,5 +167,32 @@ impl Pressure {
     pub fn is_blocked(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         self.blocked.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_second_of_an_exodus_sees_its_share(
+            all in 1_u32..300, within in prop::collection::vec(0.0_f64..1.0, 300),
+        ) {
+            let since = Instant::now();
+            let mut exodus = Exodus { since, all, placed: 0 };
+            let window = Duration::from_secs(20);
+            let turns: Vec<_> =
+                (0..all).zip(within).map(|(_, within)| exodus.turn(window, within) - since).collect();
+            prop_assert!(turns.iter().all(|turn| *turn <= window));
+            for second in 0..20 {
+                let second = Duration::from_secs(second)..Duration::from_secs(second + 1);
+                let seen = turns.iter().filter(|turn| second.contains(*turn)).count();
+                // Slots at either border may be partly in it.
+                prop_assert!(seen <= usize::try_from(all / 20).unwrap() + 2, "{seen} of {all} in {second:?}");
+            }
+        }
     }
 }

@@ -82,6 +82,13 @@ pub struct Stream {
     ended: bool,
 }
 
+/// Those who are sent away by a drain are spread by it; a wide range here would bunch some of them again.
+const RETRY_OF_DRAIN_MS: std::ops::Range<u64> = 1_000..1_250;
+
+fn retry_of_drain() -> Duration {
+    Duration::from_millis(rand::rng().random_range(RETRY_OF_DRAIN_MS))
+}
+
 /// How long a client should wait before it comes back: another time for each.
 pub(crate) fn retry() -> Duration {
     Duration::from_millis(rand::rng().random_range(RETRY_MS))
@@ -169,8 +176,7 @@ impl Stream {
     /// Queues the last event when the time has come.
     fn finish(&mut self, cx: &mut Context<'_>) -> bool {
         if self.end_code == ShutdownCode::MaxLifetime && self.soft.as_mut().poll(cx).is_ready() {
-            let wait = self.rhythm.drain.mul_f64(rand::rng().random_range(0.0..1.0));
-            let ends = (Instant::now() + wait).min(self.end.deadline());
+            let ends = self.connection.leave(self.rhythm.drain).min(self.end.deadline());
             self.end.as_mut().reset(ends);
             self.end_code = ShutdownCode::Draining;
         }
@@ -179,7 +185,8 @@ impl Stream {
         } else if self.end.as_mut().poll(cx).is_pending() {
             return false;
         }
-        self.push(Sent::Shutdown, [event::shutdown(self.end_code, retry())]);
+        let retry = if self.end_code == ShutdownCode::Draining { retry_of_drain() } else { retry() };
+        self.push(Sent::Shutdown, [event::shutdown(self.end_code, retry)]);
         self.ended = true;
         true
     }
