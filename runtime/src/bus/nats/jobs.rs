@@ -19,12 +19,14 @@ use super::options::jittered;
 use super::subject::{self, JOBS};
 use crate::bus::{Delivery, Error, Jobs};
 
-/// How long one request for a job waits on the server.
-const EXPIRES: Duration = Duration::from_secs(20);
+/// How long one request for a job waits on the server. Less than the server waits for a sign of life (`ack_wait`, 3 s) without
+/// what lies between two such signs (1 s): so the requests of a poller that froze are over before a job that it holds is given
+/// out again, and no job goes to it twice.
+const EXPIRES: Duration = Duration::from_millis(1_800);
 
-/// How often the server says that a request still waits. One that was forgotten, by a new leader for instance, is
-/// noticed when two of these are missing.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How much later the server may say that a request has run out. One that was forgotten, by a new leader for instance, is
+/// noticed by that.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The pause after a request that could not be made or was refused.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -68,12 +70,7 @@ impl Worker {
                 Inbox { subject, messages }
             }
         };
-        let request = json!({
-            "batch": 1,
-            "expires": nanos(EXPIRES),
-            "idle_heartbeat": nanos(HEARTBEAT),
-        });
-        let request = request.to_string().into();
+        let request = json!({ "batch": 1, "expires": nanos(EXPIRES) }).to_string().into();
         self.link.send(ACTION, self.subject.clone(), Some(&inbox.subject), request).await?;
         let pulled = self.answer(&mut inbox.messages).await;
         if !matches!(pulled, Pulled::Broken(_)) {
@@ -95,7 +92,7 @@ impl Worker {
         loop {
             let message = tokio::select! {
                 () = &mut reconnected => return Pulled::Broken("reconnected".to_owned()),
-                message = timeout(HEARTBEAT * 2 + HEARTBEAT / 2, messages.next()) => message,
+                message = timeout(EXPIRES + GRACE, messages.next()) => message,
             };
             let message = match message {
                 Ok(Some(message)) => message,
