@@ -30,8 +30,8 @@ pub struct Config {
     /// The name of this replica, in events and status. Default: `gateway-` and a random part.
     #[arg(long, env)]
     pub replica: Option<String>,
-    /// The datasources that can be queried, where pollers run apart: their names, separated by commas. Default: `default`.
-    /// With the embedded bus they are those that have a section.
+    /// The datasources that can be queried, where pollers run apart. Default: `default`. The flag is given once for each name; in
+    /// the environment they are separated by commas. With the embedded bus they are those that have a section.
     #[conf(repeat, long, env, env_delimiter = ',')]
     pub datasources: Vec<Datasource>,
     /// Logs.

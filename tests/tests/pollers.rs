@@ -1,10 +1,14 @@
 //! Pollers die and freeze: another one does their work, and no viewer misses a tick.
 
+use std::time::Duration;
+
 use e2e::process::Signal;
-use e2e::stack::{Bus, Stack};
+use e2e::programs::sum;
+use e2e::stack::{Bus, Promcast, Stack};
 use e2e::stream::{Event, Stream};
-use e2e::ticks;
-use e2e::wait::{PATIENCE, now};
+use e2e::upstream::{Reply, Upstream};
+use e2e::wait::{PATIENCE, now, until};
+use e2e::{http, ticks};
 use promcast_proto::tick::Tick;
 
 /// Queries, so that at each moment some poller has work.
@@ -96,6 +100,34 @@ async fn with_none_at_all_ticks_wait_for_the_next_one() {
     viewer.read(now().plus_millis(6_000)).await;
     ticks::assert_unbroken(ticks::grid(viewer.stream.topic(), 5), &ticks::of(&viewer.seen));
     assert!(viewer.seen.len() - before >= 3, "the ticks of the outage, and one more");
+}
+
+#[tokio::test]
+async fn the_depth_of_the_queue_is_shown() {
+    let slow =
+        || Reply { delay: Duration::from_secs(4), ..Reply::data(r#"{"resultType":"vector","result":[]}"#) };
+    let upstream = Upstream::start(move |_| slow()).await;
+    let promcast = Promcast::start(Bus::Nats, &upstream.url(), &["--stream-open-burst", "100"]).await;
+    let mut streams = Vec::new();
+    // A poller runs 16 queries at once.
+    for number in 0..40 {
+        streams.push(Stream::open(promcast.gateway(), &format!("vector({number})"), 5).await);
+    }
+    let metrics = promcast.pollers[0].admin("/metrics");
+    let depth = async || {
+        let exposition = http::get(&metrics).await.body;
+        (sum(&exposition, "promcast_bus_jobs_waiting"), sum(&exposition, "promcast_bus_jobs_taken"))
+    };
+    until("jobs wait while others are worked on", PATIENCE, || async {
+        let (waiting, taken) = depth().await;
+        (waiting >= 1.0 && (1.0..=16.0).contains(&taken)).then_some(())
+    })
+    .await;
+    drop(streams);
+    until("the queue is empty when nobody asks", 2 * PATIENCE, || async {
+        (depth().await == (0.0, 0.0)).then_some(())
+    })
+    .await;
 }
 
 async fn all_reach(viewers: &mut [Viewer], until: Tick) {

@@ -24,12 +24,13 @@ pub struct Http {
     /// A PEM file with the private key of the certificate.
     #[arg(long, env)]
     pub tls_key_file: Option<PathBuf>,
-    /// Origins whose pages may open streams from another site, such as `https://dash.example.com`, separated by commas. Pages of the
-    /// gateway's own origin always may.
+    /// Origins whose pages may open streams from another site, such as `https://dash.example.com`. Pages of the gateway's own
+    /// origin always may. The flag is given once for each; in the environment they are separated by commas.
     #[conf(repeat, long, env, env_delimiter = ',')]
     pub allowed_origins: Vec<Origin>,
-    /// Networks of reverse proxies, such as `10.0.0.0/8`, separated by commas. The client's address is taken from `X-Forwarded-For` or
-    /// `Forwarded` for connections from there, and from nobody else.
+    /// Networks of reverse proxies, such as `10.0.0.0/8`. The client's address is taken from `X-Forwarded-For` or `Forwarded`
+    /// for connections from there, and from nobody else. The flag is given once for each; in the environment they are separated by
+    /// commas.
     #[conf(repeat, long, env, env_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
     /// A client that acknowledges nothing for so long is closed by the system (TCP_USER_TIMEOUT, Linux only).

@@ -121,6 +121,22 @@ pub(super) fn judge_consumer(name: &str, payload: &[u8]) -> Option<String> {
     }
 }
 
+/// How much is to be done for the consumer of a datasource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Queue {
+    /// Jobs that no poller has taken.
+    #[serde(rename = "num_pending")]
+    pub(super) waiting: i64,
+    /// Jobs that pollers work on.
+    #[serde(rename = "num_ack_pending")]
+    pub(super) taken: i64,
+}
+
+/// Reads it from the answer to `CONSUMER.INFO`; nothing where that is a refusal.
+pub(super) fn queue(payload: &[u8]) -> Option<Queue> {
+    serde_json::from_slice(payload).ok()
+}
+
 /// The oldest server that will do: it has batched direct gets and per-message headers as used here.
 const OLDEST: (u32, u32) = (2, 11);
 
@@ -156,6 +172,16 @@ mod tests {
         assert_eq!(ack(br#"{"stream":"JOBS","seq":4}"#), Ok(Ack::Stored));
         assert_eq!(ack(br#"{"stream":"JOBS","seq":4,"duplicate":true}"#), Ok(Ack::Duplicate));
         assert!(ack(b"hello").is_err());
+    }
+
+    #[test]
+    fn the_depth_of_a_queue_is_in_the_answer_unless_that_is_a_refusal() {
+        let answer = br#"{"name":"default","num_ack_pending":3,"num_redelivered":1,"num_pending":17}"#;
+        assert_eq!(queue(answer), Some(Queue { waiting: 17, taken: 3 }));
+        assert_eq!(
+            queue(br#"{"error":{"code":404,"err_code":10014,"description":"consumer not found"}}"#),
+            None
+        );
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the truth about the connection is read, hints or not.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks from one check of the streams to the next, while all is well.
-const LOOKS_PER_CHECK: u32 = 15;
+/// Looks from one check of the streams to the next, while all is well. The depth of the queues is as old as that at most.
+const LOOKS_PER_CHECK: u32 = 5;
 
 /// What all handles of one connection share.
 #[derive(Debug)]
@@ -181,6 +181,7 @@ impl Link {
         let generation = self.connections();
         self.signals.metrics.connected.set(i64::from(self.is_connected()));
         if !self.is_connected() {
+            self.signals.metrics.forget_queues();
             return self.tell(Some(self.signals.why_not_connected()), generation);
         }
         if generation != self.state.borrow().generation {
@@ -231,10 +232,16 @@ impl Link {
                 return Some(trouble);
             }
         }
-        let needed: Vec<_> = self.consumers.lock().iter().map(subject::consumer).collect();
-        for consumer in needed {
-            let call = format!("CONSUMER.INFO.{JOBS}.{consumer}");
-            if let Some(trouble) = self.ask_api(call, |answer| api::judge_consumer(&consumer, answer)).await {
+        let needed: Vec<_> = self.consumers.lock().iter().cloned().collect();
+        for datasource in needed {
+            let consumer = subject::consumer(&datasource);
+            let judge = |answer: &[u8]| {
+                if let Some(queue) = api::queue(answer) {
+                    self.signals.metrics.queue(&datasource, queue);
+                }
+                api::judge_consumer(&consumer, answer)
+            };
+            if let Some(trouble) = self.ask_api(format!("CONSUMER.INFO.{JOBS}.{consumer}"), judge).await {
                 return Some(trouble);
             }
         }

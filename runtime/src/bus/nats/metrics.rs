@@ -1,7 +1,10 @@
 //! The metrics of the connection to NATS.
 
 use async_nats::ServerError;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use promcast_proto::topic::Datasource;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::api::Queue;
 
 /// What a server complains about outside of any call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub(super) struct Metrics {
     pub(super) slow: IntCounter,
     pub(super) unreadable: IntCounter,
     errors: IntCounterVec,
+    waiting: IntGaugeVec,
+    taken: IntGaugeVec,
 }
 
 impl Metrics {
@@ -89,16 +94,38 @@ impl Metrics {
                 ),
                 &["kind"],
             )?,
+            waiting: IntGaugeVec::new(
+                Opts::new("promcast_bus_jobs_waiting", "Jobs on the bus that no poller has taken yet."),
+                &["datasource"],
+            )?,
+            taken: IntGaugeVec::new(
+                Opts::new("promcast_bus_jobs_taken", "Jobs on the bus that pollers work on."),
+                &["datasource"],
+            )?,
         };
         registry.register(Box::new(metrics.connected.clone()))?;
         registry.register(Box::new(metrics.reconnects.clone()))?;
         registry.register(Box::new(metrics.slow.clone()))?;
         registry.register(Box::new(metrics.unreadable.clone()))?;
         registry.register(Box::new(metrics.errors.clone()))?;
+        registry.register(Box::new(metrics.waiting.clone()))?;
+        registry.register(Box::new(metrics.taken.clone()))?;
         for fault in Fault::ALL {
             metrics.errors.with_label_values(&[fault.as_str()]);
         }
         Ok(metrics)
+    }
+
+    /// Shows how much is to be done, of all pollers together.
+    pub(super) fn queue(&self, datasource: &Datasource, queue: Queue) {
+        self.waiting.with_label_values(&[datasource.as_str()]).set(queue.waiting);
+        self.taken.with_label_values(&[datasource.as_str()]).set(queue.taken);
+    }
+
+    /// Shows no queue: while the bus is away, an old number would be taken for a new one.
+    pub(super) fn forget_queues(&self) {
+        self.waiting.reset();
+        self.taken.reset();
     }
 
     pub(super) fn fault(&self, fault: Fault) {
