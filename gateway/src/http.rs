@@ -33,6 +33,7 @@ mod params;
 mod problem;
 mod rate;
 mod socket;
+mod span;
 mod stream;
 pub mod tls;
 
@@ -41,6 +42,7 @@ pub use listener::{Transport, serve};
 pub use rate::{InvalidRate, Rate};
 
 use problem::Problem;
+use span::REQUEST_ID;
 
 /// What handlers work with.
 pub struct State {
@@ -94,15 +96,15 @@ const CONNECTION: &str = "/api/v1/metrics/stream/{connection_id}";
 /// every character is percent-encoded.
 const REQUEST_MAX: usize = 32 * 1024;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// The router.
 pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let metrics = state.metrics.clone();
     let stream = get(stream::open).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let layers = ServiceBuilder::new()
+        .layer(from_fn(span::forget_bad_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(from_fn(span::enter))
         .layer(from_fn_with_state(metrics, problem::count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()

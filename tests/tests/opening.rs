@@ -74,6 +74,27 @@ async fn headers() {
 }
 
 #[tokio::test]
+async fn a_request_is_known_by_its_name_in_the_log() {
+    let upstream = Upstream::start(|_| Reply::data(EMPTY)).await;
+    let gateway = Gateway::start(&["--prometheus-url", &upstream.url()]).await;
+    let open = |name: &str| {
+        let request = gateway.http.get(gateway.url(PATH)).query(&[("query", "up")]);
+        Stream::try_send(request.header("X-Request-Id", name))
+    };
+    let _named = open("abc-1").await.expect("a stream");
+    let logged = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        (line["fields"]["message"] == "stream opened").then(|| line["span"].clone())
+    };
+    let span = gateway.process.line("that a stream was opened", logged).await;
+    assert_eq!((&span["request.id"], &span["http.route"]), (&"abc-1".into(), &PATH.into()), "{span}");
+    // One that would flood the log is replaced.
+    let flooding = open(&"x".repeat(1_000)).await.expect("a stream");
+    let given = flooding.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    assert_eq!(given.len(), 36, "{given}");
+}
+
+#[tokio::test]
 async fn clients_are_told_to_come_back_at_different_times() {
     let upstream = Upstream::start(|_| Reply::data(EMPTY)).await;
     let gateway = Gateway::start(&["--prometheus-url", &upstream.url()]).await;

@@ -9,7 +9,6 @@ use axum::response::Response;
 use promcast_proto::problem::Type;
 use promcast_proto::tick::Interval;
 use promcast_proto::topic::Key;
-use tower_http::request_id::RequestId;
 use tracing::info;
 use uuid::Uuid;
 
@@ -44,10 +43,8 @@ pub(super) async fn open(
     let connection = place(&state, &id, grant.topic().key(), interval)?;
     let signal = Arc::new(Signal::default());
     let (feed, resume) = state.hub.attach(&grant, interval, after, signal.clone(), 0);
-    let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
     info!(
         connection.id = id,
-        request.id = request_id,
         client.address = %client.0,
         topic = %grant.topic().key(),
         interval_seconds = interval.secs(),

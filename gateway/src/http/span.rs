@@ -1,0 +1,50 @@
+//! A span around each request, so that every line which is logged on its behalf carries its `X-Request-Id`.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, info_span};
+
+/// The header with a request's name, from the client or made here.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest name that is taken from a client, in bytes. A UUID has 36.
+const NAME_MAX: usize = 128;
+
+/// Forgets a name that does not belong into a log: too long, or not plain text. It then gets one from here.
+pub(super) async fn forget_bad_id(mut request: Request, next: Next) -> Response {
+    if request.headers().get(REQUEST_ID).is_some_and(|name| !is_fit(name)) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    next.run(request).await
+}
+
+fn is_fit(name: &HeaderValue) -> bool {
+    let bytes = name.as_bytes();
+    (1..=NAME_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+/// Runs the rest of the way in a span. The query string is not in it: it may hold more than a log should.
+pub(super) async fn enter(request: Request, next: Next) -> Response {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let span = info_span!("request", request.id = id, http.method = %request.method(), http.route = route);
+    next.run(request).instrument(span).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_fill_or_forge_a_log_are_not_taken() {
+        for good in ["abc-1", "0190d1c5-9b3e-7c62-8a53-0f3f2b6f5c11", &"a".repeat(NAME_MAX)] {
+            assert!(is_fit(&HeaderValue::from_str(good).unwrap()), "{good}");
+        }
+        for bad in ["", "a b", "a\tb", &"a".repeat(NAME_MAX + 1)] {
+            assert!(!is_fit(&HeaderValue::from_str(bad).unwrap()), "{bad}");
+        }
+        assert!(!is_fit(&HeaderValue::from_bytes(b"\xe4").unwrap()));
+    }
+}
