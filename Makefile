@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs fmt deny bench
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs fmt deny bench chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -23,7 +23,7 @@ cluster: ## The same with NATS, two gateways, two pollers and HAProxy: PORT (808
 test: tools lint test-rust test-docs ## Install what the tests need, and run all of them
 
 tools:
-	@$(PHASE) "install what is missing" $(LOCAL)/install.sh rust cc curl node python prometheus nats chromium
+	@$(PHASE) "install what is missing" $(LOCAL)/install.sh rust cc curl node python prometheus nats haproxy faketime chromium
 	@if [ -f tests/clients/node/package.json ]; then \
 	  $(PHASE) "install the Node.js client" npm ci --no-audit --no-fund --prefix tests/clients/node; fi
 
@@ -60,3 +60,8 @@ bench: ## Measure the fan-out on this machine
 	@$(LOCAL)/install.sh rust cc
 	@cargo build --locked --release -p promcast-gateway -p e2e --bins
 	@target/release/bench
+
+chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
+	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime
+	@cargo build --locked --release -p promcast-gateway -p promcast-poller -p e2e --bins
+	@target/release/chaos --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) --report target/chaos.md

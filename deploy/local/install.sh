@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, haproxy, cc, curl and python (the test
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, haproxy, faketime, cc, curl and python (the test
 # clients' environment), and checks that rust and node are new enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
@@ -100,6 +100,10 @@ install_haproxy() {
     package haproxy https://www.haproxy.org haproxy haproxy
     if have apt-get; then no_service haproxy; fi
   }
+}
+
+install_faketime() {
+  have faketime || package faketime https://github.com/wolfcw/libfaketime faketime libfaketime
 }
 
 # A browser of any of these names will do.

@@ -9,6 +9,7 @@
     reason = "this crate is only used by tests: it fails by panicking and says so on stderr"
 )]
 
+pub mod chaos;
 pub mod http;
 pub mod nats;
 pub mod process;

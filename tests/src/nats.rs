@@ -49,6 +49,19 @@ impl Nats {
         &self.url
     }
 
+    /// `host:port` of its clients' listener.
+    ///
+    /// # Panics
+    /// Never: its URL has one.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("nats://").expect("a URL of NATS")
+    }
+
+    /// Loses all that it has written down, after [`Nats::kill`].
+    pub fn wipe(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("store")).expect("a store of its own");
+    }
+
     /// SIGKILL: what it did not write down is lost, and nobody answers at its address any more.
     pub async fn kill(&mut self) {
         self.process.kill().await;

@@ -30,6 +30,22 @@ pub fn command(name: &str) -> Command {
     command
 }
 
+/// [`command`] with a clock that is so many seconds ahead of the machine's; timers run as they do.
+///
+/// The library is put in by hand, because the program `faketime` stays between us and what it starts.
+///
+/// # Panics
+/// Where libfaketime is not installed.
+pub fn ahead(name: &str, seconds: u8) -> Command {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let library =
+        folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|path| path.is_file());
+    let mut command = command(name);
+    command.env("LD_PRELOAD", library.expect("libfaketime: run deploy/local/install.sh faketime"));
+    command.env("FAKETIME", format!("+{seconds}s")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    command
+}
+
 /// Runs a program to its end: how it exited, and all it printed.
 pub async fn run(name: &str, args: &[&str]) -> (Option<i32>, String) {
     run_command(name, command(name).args(args)).await
@@ -75,11 +91,16 @@ impl Gateway {
     /// Starts one on free ports with these flags alone, and waits until it listens.
     pub async fn start_unready(flags: &[&str]) -> Self {
         let mut command = command("promcast-gateway");
-        command.args(["--log-format", "json", "--admin-listen", "127.0.0.1:0"]).args(flags);
+        command.args(["--admin-listen", "127.0.0.1:0"]).args(flags);
         if !flags.contains(&"--http-listen") {
             command.args(["--http-listen", "127.0.0.1:0"]);
         }
-        let process = Process::spawn("promcast-gateway", &mut command);
+        Self::of(&mut command).await
+    }
+
+    /// Starts what a command says, addresses and all, and waits until it listens.
+    pub async fn of(command: &mut Command) -> Self {
+        let process = Process::spawn("promcast-gateway", command.args(["--log-format", "json"]));
         let address = listening(&process, "http").await;
         let admin = listening(&process, "admin").await;
         Self { process, http: http::client(), address, admin }
@@ -88,6 +109,11 @@ impl Gateway {
     /// `host:port` of the streams.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// `host:port` of the admin listener.
+    pub fn admin_address(&self) -> &str {
+        &self.admin
     }
 
     /// A URL of the streams' listener.

@@ -39,7 +39,7 @@ impl Reply {
     }
 }
 
-type Answer = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
+type Answer = Arc<dyn Fn(&str, &str) -> Reply + Send + Sync>;
 
 /// A running stand-in; it ends with its handle.
 #[derive(Debug)]
@@ -55,6 +55,14 @@ impl Upstream {
     /// # Panics
     /// Where no port is free.
     pub async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_timed(move |query, _| answer(query)).await
+    }
+
+    /// Starts one that answers each query as `answer` says, which is told the `time` too, as it was sent.
+    ///
+    /// # Panics
+    /// Where no port is free.
+    pub async fn start_timed(answer: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let asked = Arc::<AtomicU64>::default();
@@ -96,10 +104,12 @@ async fn query(
     let form =
         headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"form-urlencoded"));
     let parameters = if form { body.to_vec() } else { line.unwrap_or_default().into_bytes() };
-    let query = url::form_urlencoded::parse(&parameters)
-        .find_map(|(name, value)| (name == "query").then(|| value.into_owned()))
-        .unwrap_or_default();
-    let reply = answer(&query);
+    let parameter = |wanted: &str| {
+        url::form_urlencoded::parse(&parameters)
+            .find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+            .unwrap_or_default()
+    };
+    let reply = answer(&parameter("query"), &parameter("time"));
     tokio::time::sleep(reply.delay).await;
     let body = if reply.cut { broken_off(&reply.body) } else { Body::from(reply.body) };
     Response::builder()
