@@ -11,6 +11,7 @@
 
 pub mod http;
 pub mod nats;
+pub mod oidc;
 pub mod process;
 pub mod programs;
 pub mod prometheus;
