@@ -10,6 +10,7 @@
 )]
 
 pub mod http;
+pub mod kube_api;
 pub mod nats;
 pub mod process;
 pub mod programs;
