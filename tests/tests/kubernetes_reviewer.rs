@@ -9,6 +9,8 @@ mod faults;
 mod identity;
 #[path = "kubernetes_reviewer/keeping.rs"]
 mod keeping;
+#[path = "kubernetes_reviewer/manifest.rs"]
+mod manifest;
 #[path = "kubernetes_reviewer/rig.rs"]
 mod rig;
 #[path = "kubernetes_reviewer/starting.rs"]
