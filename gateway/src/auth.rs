@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 pub mod jwt;
+pub mod kubernetes;
 pub mod refusal;
 pub mod sight;
 pub mod token;

@@ -11,6 +11,7 @@
 
 pub mod chaos;
 pub mod http;
+pub mod kube_api;
 pub mod nats;
 pub mod oidc;
 pub mod process;

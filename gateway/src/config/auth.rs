@@ -5,8 +5,10 @@ use conf::Conf;
 use crate::auth::Mode;
 
 mod jwt;
+mod kubernetes;
 
 pub use jwt::{Jwt, Mistake};
+pub use kubernetes::Kubernetes;
 
 /// `[auth]`: who may see what.
 #[derive(Clone, Debug, Conf)]
@@ -22,4 +24,7 @@ pub struct Auth {
     /// Whose tokens count, and what their claims give.
     #[conf(flatten, prefix)]
     pub jwt: Option<Jwt>,
+    /// The Kubernetes API server.
+    #[conf(flatten, prefix)]
+    pub kubernetes: Kubernetes,
 }
