@@ -84,7 +84,11 @@ impl Link {
                 "nothing on the server takes it".to_owned()
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
+            Err(_) => {
+                // A leader that has lost its majority takes what it is sent and says nothing.
+                self.signals.nudge.notify_one();
+                format!("no answer within {} s", TIMEOUT.as_secs())
+            }
         };
         Err(Error::Failed { action, reason })
     }
