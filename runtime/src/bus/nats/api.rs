@@ -10,6 +10,8 @@ use super::subject::{ALL_IN, ALL_OUT, JOBS, RESULTS};
 const STORE_FAILED: u64 = 10077;
 /// The reason where a subject has as many messages as it may.
 const SUBJECT_FULL: &str = "per subject";
+/// "duplicate message id is in process": JetStream error 10158, by streams with several copies.
+const IN_PROCESS: u64 = 10158;
 /// "stream not found": JetStream error 10059.
 const STREAM_MISSING: u64 = 10059;
 /// "consumer not found": JetStream error 10014.
@@ -20,6 +22,8 @@ const CONSUMER_MISSING: u64 = 10014;
 pub(super) enum Ack {
     Stored,
     Duplicate,
+    /// A message of the same id is on its way to the other copies: it will be stored, or lost with the leader.
+    InProcess,
     SubjectFull,
 }
 
@@ -48,6 +52,7 @@ pub(super) fn ack(payload: &[u8]) -> Result<Ack, String> {
         Some(error) if error.err_code == STORE_FAILED && error.description.contains(SUBJECT_FULL) => {
             Ok(Ack::SubjectFull)
         }
+        Some(error) if error.err_code == IN_PROCESS => Ok(Ack::InProcess),
         Some(error) => Err(error.description),
     }
 }
@@ -208,6 +213,9 @@ mod tests {
         let disk = r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#;
         assert_eq!(ack(full.as_bytes()), Ok(Ack::SubjectFull));
         assert_eq!(ack(disk.as_bytes()), Err("maximum bytes exceeded".to_owned()));
+        let twice =
+            r#"{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"}}"#;
+        assert_eq!(ack(twice.as_bytes()), Ok(Ack::InProcess));
         assert_eq!(ack(br#"{"stream":"JOBS","seq":4}"#), Ok(Ack::Stored));
         assert_eq!(ack(br#"{"stream":"JOBS","seq":4,"duplicate":true}"#), Ok(Ack::Duplicate));
         assert!(ack(b"hello").is_err());
