@@ -254,7 +254,9 @@ impl Link {
                 "JetStream does not answer: it is starting, choosing a leader, or not enabled".to_owned(),
             ),
             Ok(Err(error)) => Some(format!("JetStream {call}: {error}")),
-            Err(_) => Some(format!("JetStream {call}: no answer; is this user permitted to ask?")),
+            Err(_) => Some(format!(
+                "JetStream {call}: no answer: the servers are choosing a leader, or this user is not permitted to ask"
+            )),
         }
     }
 
