@@ -10,6 +10,8 @@ use tokio::process::Command;
 use crate::process::{Process, Signal};
 use crate::wait::{PATIENCE, until};
 
+pub mod cluster;
+
 /// Where it listens. Not 127.0.0.1, from whose ports clients connect: its port must be free again when it comes back.
 const HOST: &str = "127.0.0.2";
 
