@@ -140,6 +140,21 @@ async fn after_the_gap_tokens_may_ask_again() {
 }
 
 #[tokio::test]
+async fn new_keys_are_found_by_the_regular_look_too() {
+    let pace =
+        Pace { refresh: Duration::from_millis(100), gap: Duration::from_secs(3600), ..Pace::default() };
+    let door = Door::of(Issuer::start().await, pace, verify::LEEWAY);
+    let withdrawn = door.issuer.token("old", &["a"]);
+    // This uses up what tokens may ask for.
+    let forged = forge("one", &door.issuer.claims("eve", &[]));
+    assert_eq!(door.user(&forged).await, Err(Error::Refused(Reason::UnknownKey)));
+    door.issuer.rotate();
+    let token = door.issuer.token("ann", &["a"]);
+    until("the new key is known", PATIENCE, || async { door.user(&token).await.ok() }).await;
+    assert_eq!(door.user(&withdrawn).await, Err(Error::Refused(Reason::UnknownKey)));
+}
+
+#[tokio::test]
 async fn old_keys_stay_while_the_issuer_is_down_or_talks_nonsense() {
     let pace = Pace { gap: Duration::ZERO, ..Pace::default() };
     let door = Door::of(Issuer::start().await, pace, verify::LEEWAY);
