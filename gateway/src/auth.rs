@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+pub mod jwt;
 pub mod refusal;
 pub mod sight;
 pub mod token;

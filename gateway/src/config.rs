@@ -13,7 +13,7 @@ mod auth;
 mod http;
 mod stream;
 
-pub use auth::Auth;
+pub use auth::{Auth, Jwt, Mistake};
 pub use http::Http;
 pub use stream::Stream;
 

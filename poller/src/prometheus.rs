@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::Tick;
+use promcast_runtime::tls;
 use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, Url};
@@ -15,7 +16,6 @@ use crate::secret;
 
 pub mod classify;
 pub mod meter;
-mod tls;
 
 use classify::{Failed, Lost, lost};
 use meter::Meter;
@@ -75,7 +75,7 @@ impl Client {
     pub fn new(upstream: &Upstream) -> Result<Self, Error> {
         let settings = &upstream.settings;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(upstream.url.is_tls(), settings.ca_file.as_deref())?)
+            .tls_backend_preconfigured(tls::client(upstream.url.is_tls(), settings.ca_file.as_deref())?)
             .user_agent(concat!("promcast-poller/", env!("CARGO_PKG_VERSION")))
             .default_headers(settings.headers.as_map().clone())
             // A redirect could carry credentials to another host, and would double every query.

@@ -1,4 +1,5 @@
-//! The ground floor that gateway and poller stand on: bus, clock, configuration, lifecycle, logs and the admin listener.
+//! The ground floor that gateway and poller stand on: bus, clock, configuration, lifecycle, logs, TLS towards servers,
+//! and the admin listener.
 //!
 //! It knows neither of them.
 
@@ -8,3 +9,4 @@ pub mod clock;
 pub mod config;
 pub mod lifecycle;
 pub mod telemetry;
+pub mod tls;

@@ -12,6 +12,7 @@
 pub mod chaos;
 pub mod http;
 pub mod nats;
+pub mod oidc;
 pub mod process;
 pub mod programs;
 pub mod prometheus;

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The longest token that is looked at, in bytes. Tokens of OpenID Connect with many groups are a few thousand.
-const BYTES_MAX: usize = 16 * 1024;
+pub(super) const BYTES_MAX: usize = 16 * 1024;
 
 /// A token as a client sent it. Its text is never printed, and is wiped when it is dropped.
 #[derive(Clone)]

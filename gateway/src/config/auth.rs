@@ -4,6 +4,10 @@ use conf::Conf;
 
 use crate::auth::Mode;
 
+mod jwt;
+
+pub use jwt::{Jwt, Mistake};
+
 /// `[auth]`: who may see what.
 #[derive(Clone, Debug, Conf)]
 #[conf(serde)]
@@ -15,4 +19,7 @@ pub struct Auth {
     /// Allows the mode `none` on an address that others can reach.
     #[arg(long, env)]
     pub allow_anonymous_network: bool,
+    /// Whose tokens count, and what their claims give.
+    #[conf(flatten, prefix)]
+    pub jwt: Option<Jwt>,
 }

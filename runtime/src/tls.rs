@@ -1,4 +1,4 @@
-//! TLS towards an upstream: rustls with ring, HTTP/2 where the other side speaks it.
+//! TLS towards servers that the programs call: rustls with ring, HTTP/2 where the other side speaks it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,15 +29,13 @@ pub enum Error {
 }
 
 /// The system's authorities, and those of `ca_file`. Where TLS is not `used`, none are looked for.
-pub(super) fn config(used: bool, ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
+pub fn client(used: bool, ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     if used {
         let system = rustls_native_certs::load_native_certs();
         let (added, _) = roots.add_parsable_certificates(system.certs);
         if added == 0 && ca_file.is_none() {
-            warn!(
-                "the system has no certificate authorities; no datasource can be trusted without a ca_file"
-            );
+            warn!("the system has no certificate authorities; no server can be trusted without a ca_file");
         }
     }
     if let Some(path) = ca_file {
