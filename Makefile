@@ -17,7 +17,7 @@ help: ## List the targets
 demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO_PROFILE=dev builds faster
 	@$(LOCAL)/demo.sh
 
-cluster: ## The same with NATS, two gateways, two pollers and HAProxy: PORT (8080), DEMO_PROFILE=dev builds faster
+cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
 test: tools lint test-rust test-docs ## Install what the tests need, and run all of them

@@ -1,21 +1,27 @@
 #!/usr/bin/env bash
 # `make cluster`: two gateways and two pollers over NATS behind HAProxy, natively on this machine, until Ctrl-C.
 #
-# PORT (8080) is the load balancer's. DEMO_PROFILE=dev builds without optimisation.
+# PORT (8080) is the load balancer's. NATS_NODES=3 runs three NATS servers with a copy of each stream on each, instead of
+# one. DEMO_PROFILE=dev builds without optimisation.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 PORT=${PORT:-8080}
+NATS_NODES=${NATS_NODES:-1}
 require_free_port "$PORT" cluster
+case $NATS_NODES in
+  1 | 3) ;;
+  *) die "NATS_NODES is \`$NATS_NODES\`: write 1 or 3" ;;
+esac
 forget_settings
 "$ROOT/deploy/local/install.sh" rust cc curl prometheus nats haproxy
 begin_run "$BUILD/cluster/$PORT"
 build promcast-gateway promcast-poller dcgm-sim
 start_metrics
 
-# A password for each role of deploy/nats/users.conf, for this run alone.
-for role in init gateway poller; do
+# A password for each role of deploy/nats/users.conf, and one for the servers among themselves, for this run alone.
+for role in init gateway poller route; do
   (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$RUN/$role.password")
 done
 NATS_INIT_PASSWORD=$(<"$RUN/init.password")
@@ -31,11 +37,45 @@ as() {
     PROMCAST_BUS_INBOX_PREFIX=_INBOX_$role "$@"
 }
 
-say "starting NATS"
-NATS_STORE_DIR=$RUN/nats start nats nats-server --config "$ROOT/deploy/nats/local.conf"
-address_of nats 'Listening for client connections on \([0-9.:]*\)'
-NATS_URL=nats://$REPLY
-as init "$BIN/promcast-gateway" init --auth-mode none >"$RUN/init.log" 2>&1 ||
+# nats_url NAME: waits until this server listens, and adds it to NATS_URL.
+NATS_URL=
+nats_url() {
+  address_of "$1" 'Listening for client connections on \([0-9.:]*\)'
+  NATS_URL=${NATS_URL:+$NATS_URL,}nats://$REPLY
+}
+
+start_nats() {
+  say "starting NATS"
+  NATS_STORE_DIR=$RUN/nats start nats nats-server --config "$ROOT/deploy/nats/local.conf"
+  nats_url nats
+}
+
+# Three servers of one configuration. Each must know the ports of the others before any has started.
+start_nats_cluster() {
+  local port=$PORT n
+  local ports=()
+  NATS_ROUTE_PASSWORD=$(<"$RUN/route.password")
+  NATS_ROUTES=
+  while [ "${#ports[@]}" -lt "$NATS_NODES" ]; do
+    port=$((port % 65000 + 1))
+    if port_in_use "$port"; then continue; fi
+    ports+=("$port")
+    NATS_ROUTES=${NATS_ROUTES:+$NATS_ROUTES,}\"nats-route://route:$NATS_ROUTE_PASSWORD@127.0.0.1:$port\"
+  done
+  export NATS_ROUTE_PASSWORD NATS_ROUTES="[$NATS_ROUTES]" NATS_HOST=127.0.0.1 NATS_PORT=-1 NATS_HTTP_PORT=-1
+  for n in 1 2 3; do
+    say "starting NATS server $n"
+    NATS_SERVER_NAME=nats-$n NATS_ROUTE_PORT=${ports[$((n - 1))]} NATS_STORE_DIR=$RUN/nats-$n \
+      start "nats-$n" nats-server --config "$ROOT/deploy/nats/cluster.conf"
+  done
+  for n in 1 2 3; do nats_url "nats-$n"; done
+  # shellcheck disable=SC2034 # lib.sh reads it
+  SPARE="nats-1 nats-2 nats-3"
+}
+
+if [ "$NATS_NODES" -eq 1 ]; then start_nats; else start_nats_cluster; fi
+say "creating the streams"
+as init "$BIN/promcast-gateway" init --auth-mode none --bus-replicas "$NATS_NODES" >"$RUN/init.log" 2>&1 ||
   fail_with_log init "promcast-gateway init could not create the streams"
 
 for n in 1 2; do

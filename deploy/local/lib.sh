@@ -45,6 +45,9 @@ require_free_port() {
 
 NAMES=()
 PIDS=()
+# Those that may end while the others go on, and those of them that have.
+SPARE=
+GONE=
 STOPPING=
 TERMINAL=
 [ ! -t 2 ] || TERMINAL=yes
@@ -132,10 +135,11 @@ fail_with_log() {
   exit 1
 }
 
-# The name of one that has ended by itself.
+# The name of one that has ended by itself, and is not GONE.
 first_dead() {
   local i
   for ((i = 0; i < ${#PIDS[@]}; i++)); do
+    case $GONE in *" ${NAMES[i]} "*) continue ;; esac
     kill -0 "${PIDS[i]}" 2>/dev/null || {
       say "${NAMES[i]}"
       return 0
@@ -146,7 +150,14 @@ first_dead() {
 
 check_all() {
   local dead
-  if dead=$(first_dead); then fail_with_log "$dead" "$dead has stopped"; fi
+  while dead=$(first_dead); do
+    case " $SPARE " in
+      *" $dead "*) ;;
+      *) fail_with_log "$dead" "$dead has stopped" ;;
+    esac
+    warn "$dead has stopped; the others go on"
+    GONE="$GONE $dead "
+  done
 }
 
 # wait_until NAME WHAT SECONDS COMMAND…: until the command succeeds.

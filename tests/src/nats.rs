@@ -10,6 +10,8 @@ use tokio::process::Command;
 use crate::process::{Process, Signal};
 use crate::wait::{PATIENCE, until};
 
+pub mod cluster;
+
 /// Where it listens. Not 127.0.0.1, from whose ports clients connect: its port must be free again when it comes back.
 const HOST: &str = "127.0.0.2";
 
@@ -94,6 +96,16 @@ impl Nats {
         self.process.signal(Signal::CONT);
     }
 
+    /// The base URL of its monitoring, where its configuration has `http`.
+    ///
+    /// # Panics
+    /// Where it has not.
+    pub fn monitoring(&self) -> String {
+        let written = std::fs::read(ports_file(self.folder.path(), &self.process)).expect("a ports file");
+        let ports: Value = serde_json::from_slice(&written).expect("ports");
+        ports["monitoring"][0].as_str().expect("a configuration with `http`").to_owned()
+    }
+
     /// The process, for its memory and processor time.
     pub fn process(&self) -> &Process {
         &self.process
@@ -112,9 +124,13 @@ async fn spawn(folder: &Path, port: &str) -> (Process, String) {
         .arg("--ports_file_dir")
         .arg(folder);
     let process = Process::spawn("nats-server", &mut command);
-    let ports = folder.join(format!("nats-server_{}.ports", process.pid()));
+    let ports = ports_file(folder, &process);
     let url = until("nats-server listens", PATIENCE, || listening(&ports)).await;
     (process, url)
+}
+
+fn ports_file(folder: &Path, process: &Process) -> PathBuf {
+    folder.join(format!("nats-server_{}.ports", process.pid()))
 }
 
 /// The address in a ports file, once it is there and somebody listens.

@@ -1,6 +1,7 @@
 //! The programs under test, started as an operator would start them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -49,6 +50,13 @@ pub fn ahead(name: &str, seconds: u8) -> Command {
 /// Runs a program to its end: how it exited, and all it printed.
 pub async fn run(name: &str, args: &[&str]) -> (Option<i32>, String) {
     run_command(name, command(name).args(args)).await
+}
+
+/// [`run`] for a program that may take longer.
+pub async fn run_within(name: &str, args: &[&str], limit: Duration) -> (Option<i32>, String) {
+    let mut process = Process::spawn(name, command(name).args(args));
+    let status = process.exit(limit).await;
+    (status.code(), process.output())
 }
 
 /// [`run`] for a command with an environment or folder of its own.

@@ -33,6 +33,18 @@ impl Reply {
         Self::body(200, &format!(r#"{{"status":"success","data":{data}}}"#))
     }
 
+    /// A success of about 2 KB, at once: one value for each of eight GPUs.
+    pub fn eight_gpus() -> Self {
+        let series = |gpu: usize| {
+            format!(
+                r#"{{"metric":{{"__name__":"DCGM_FI_DEV_GPU_UTIL","DCGM_FI_DRIVER_VERSION":"580.95.05","UUID":"GPU-{gpu:08x}","device":"nvidia{gpu}","gpu":"{gpu}","hostname":"gpu-worker-01","instance":"gpu-worker-01:9400","job":"dcgm","modelName":"NVIDIA H200"}},"value":[1764000000.007,"{}"]}}"#,
+                40 + gpu
+            )
+        };
+        let result: Vec<_> = (0..8).map(series).collect();
+        Self::data(&format!(r#"{{"resultType":"vector","result":[{}]}}"#, result.join(",")))
+    }
+
     /// An answer with this status and body, at once.
     pub fn body(status: u16, body: &str) -> Self {
         Self { delay: Duration::ZERO, status, body: body.to_owned(), cut: false }

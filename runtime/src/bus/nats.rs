@@ -160,7 +160,8 @@ impl Bus for Nats {
         let id = subject::job_id(key, job.tick, attempt);
         Ok(match self.link.store("take a job", subject, &id, envelope::encode(job)?).await? {
             Ack::Stored => Accepted::Queued,
-            Ack::Duplicate => Accepted::Duplicate,
+            // Lost jobs are asked for again, as others are whose update does not come.
+            Ack::Duplicate | Ack::InProcess => Accepted::Duplicate,
             Ack::SubjectFull => Accepted::Busy,
         })
     }
@@ -176,6 +177,11 @@ impl Bus for Nats {
         match self.link.store(ACTION, subject, &id, envelope::encode(update)?).await? {
             Ack::Stored => Ok(Stored::New),
             Ack::Duplicate => Ok(Stored::Duplicate),
+            // Who publishes tries again, and then hears what became of the first one.
+            Ack::InProcess => Err(super::Error::Failed {
+                action: ACTION,
+                reason: "the same update is being stored".to_owned(),
+            }),
             Ack::SubjectFull => {
                 Err(super::Error::Failed { action: ACTION, reason: "its stream is set up wrong".to_owned() })
             }

@@ -50,9 +50,14 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 /// Why the section cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// An address is no such.
-    #[error(transparent)]
-    Address(#[from] nats::Error),
+    /// Addresses that are no such, by their place among all, which start at 1.
+    #[error("{}", places(.bad, *.all))]
+    Addresses {
+        /// Each with its place.
+        bad: Vec<(usize, nats::Error)>,
+        /// How many there are.
+        all: usize,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     File {
@@ -79,8 +84,7 @@ impl Bus {
     /// How to reach NATS as a client of this name; nothing where no server is configured. Reads the files.
     pub fn options(&self, name: &str) -> Result<Option<Options>, Error> {
         let Some(url) = &self.url else { return Ok(None) };
-        let servers = url.split(',').map(str::parse).collect::<Result<Vec<Server>, _>>()?;
-        let mut options = Options::new(servers);
+        let mut options = Options::new(servers(url)?);
         options.login = self.login()?;
         options.token = self.token_file.as_deref().map(read_secret).transpose()?;
         options.credentials_file.clone_from(&self.credentials_file);
@@ -92,9 +96,7 @@ impl Bus {
 
     /// What can be said without reading a file.
     pub(super) fn check(&self) -> Result<(), Error> {
-        for server in self.url.iter().flat_map(|url| url.split(',')) {
-            server.parse::<Server>()?;
-        }
+        self.url.as_deref().map(servers).transpose()?;
         match (&self.user, &self.password, &self.password_file) {
             (_, Some(_), Some(_)) => return Err(Error::TwoPasswords),
             (Some(_), None, None) => return Err(Error::NoPassword),
@@ -115,9 +117,56 @@ impl Bus {
     }
 }
 
+/// The servers, or all that is wrong with any of them.
+fn servers(url: &str) -> Result<Vec<Server>, Error> {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (position, text) in url.split(',').enumerate() {
+        match text.parse() {
+            Ok(server) => good.push(server),
+            Err(error) => bad.push((position + 1, error)),
+        }
+    }
+    let all = good.len() + bad.len();
+    if bad.is_empty() { Ok(good) } else { Err(Error::Addresses { bad, all }) }
+}
+
+/// Says which addresses are bad by their place, because the text of one may hold a password.
+fn places(bad: &[(usize, nats::Error)], all: usize) -> String {
+    let told = |(place, error): &(usize, nats::Error)| match all {
+        1 => format!("`bus.url`: {error}"),
+        _ => format!("`bus.url`, address {place} of {all}: {error}"),
+    };
+    bad.iter().map(told).collect::<Vec<_>>().join(" | ")
+}
+
 /// A secret in a file, which editors end with a line break.
 fn read_secret(path: &Path) -> Result<SecretString, Error> {
     let text =
         std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_servers_are_separated_by_commas() {
+        let servers = servers("nats://a:1, tls://b,c").unwrap();
+        let printed: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        assert_eq!(printed, ["nats://a:1", "tls://b:4222", "nats://c:4222"]);
+    }
+
+    #[test]
+    fn each_bad_server_is_told_by_its_place_and_without_its_text() {
+        let told = servers("http://hunter2,nats://good,nats://me:hunter2@c,").unwrap_err().to_string();
+        let places: Vec<_> = told.split(" | ").map(|line| line.split(':').next().unwrap()).collect();
+        assert_eq!(
+            places,
+            ["`bus.url`, address 1 of 4", "`bus.url`, address 3 of 4", "`bus.url`, address 4 of 4"]
+        );
+        assert!(!told.contains("hunter2"), "{told}");
+        let told = servers("http://a").unwrap_err().to_string();
+        assert!(told.starts_with("`bus.url`: not the address of a NATS server"), "{told}");
+    }
 }

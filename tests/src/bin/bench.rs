@@ -61,7 +61,7 @@ fn profile() -> String {
 }
 
 async fn round(clients: usize) {
-    let upstream = Upstream::start(|_| result()).await;
+    let upstream = Upstream::start(|_| Reply::eight_gpus()).await;
     let flags =
         ["--stream-max-connections", "2000", "--stream-open-rate", "100000", "--stream-open-burst", "100000"];
     let gateway = Gateway::start(&[&["--prometheus-url", &upstream.url()], &flags[..]].concat()).await;
@@ -193,16 +193,4 @@ async fn bare_loop(phase: u64, file: &str) {
             }
         }
     }
-}
-
-/// Eight GPUs, about 2 KB.
-fn result() -> Reply {
-    let series = |gpu: usize| {
-        format!(
-            r#"{{"metric":{{"__name__":"DCGM_FI_DEV_GPU_UTIL","DCGM_FI_DRIVER_VERSION":"580.95.05","UUID":"GPU-{gpu:08x}","device":"nvidia{gpu}","gpu":"{gpu}","hostname":"gpu-worker-01","instance":"gpu-worker-01:9400","job":"dcgm","modelName":"NVIDIA H200"}},"value":[1764000000.007,"{}"]}}"#,
-            40 + gpu
-        )
-    };
-    let result: Vec<_> = (0..8).map(series).collect();
-    Reply::data(&format!(r#"{{"resultType":"vector","result":[{}]}}"#, result.join(",")))
 }

@@ -114,29 +114,4 @@ fn directives<'a>(values: impl Iterator<Item = &'a str>) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_age_is_what_cache_control_says() {
-        for (header, age) in [
-            ("max-age=60", Some(60)),
-            ("public, Max-Age=\"5\", must-revalidate", Some(5)),
-            ("max-age=60, no-store", Some(0)),
-            ("no-cache", Some(0)),
-            ("max-age=soon", None),
-            ("public", None),
-            ("", None),
-        ] {
-            assert_eq!(directives([header].into_iter()), age.map(Duration::from_secs), "{header}");
-        }
-    }
-
-    #[test]
-    fn no_way_is_less_safe_than_the_configured_one() {
-        let (plain, tls): (Url, Url) = ("http://h/".parse().unwrap(), "https://h/".parse().unwrap());
-        let file: Url = "file:///etc/passwd".parse().unwrap();
-        assert!(is_safe(&tls, true) && is_safe(&tls, false) && is_safe(&plain, true));
-        assert!(!is_safe(&plain, false) && !is_safe(&file, true) && !is_safe(&file, false));
-    }
-}
+mod tests;

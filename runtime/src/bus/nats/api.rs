@@ -1,5 +1,7 @@
 //! The few JetStream answers we read, and what follows from them.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::subject::{ALL_IN, ALL_OUT, JOBS, RESULTS};
@@ -8,6 +10,8 @@ use super::subject::{ALL_IN, ALL_OUT, JOBS, RESULTS};
 const STORE_FAILED: u64 = 10077;
 /// The reason where a subject has as many messages as it may.
 const SUBJECT_FULL: &str = "per subject";
+/// "duplicate message id is in process": JetStream error 10158, by streams with several copies.
+const IN_PROCESS: u64 = 10158;
 /// "stream not found": JetStream error 10059.
 const STREAM_MISSING: u64 = 10059;
 /// "consumer not found": JetStream error 10014.
@@ -18,6 +22,8 @@ const CONSUMER_MISSING: u64 = 10014;
 pub(super) enum Ack {
     Stored,
     Duplicate,
+    /// A message of the same id is on its way to the other copies: it will be stored, or lost with the leader.
+    InProcess,
     SubjectFull,
 }
 
@@ -46,6 +52,7 @@ pub(super) fn ack(payload: &[u8]) -> Result<Ack, String> {
         Some(error) if error.err_code == STORE_FAILED && error.description.contains(SUBJECT_FULL) => {
             Ok(Ack::SubjectFull)
         }
+        Some(error) if error.err_code == IN_PROCESS => Ok(Ack::InProcess),
         Some(error) => Err(error.description),
     }
 }
@@ -58,6 +65,55 @@ fn not_jetstream() -> String {
 struct InfoReply {
     error: Option<Refusal>,
     config: Option<StreamConfig>,
+    #[serde(default)]
+    cluster: Option<Cluster>,
+}
+
+/// The servers that hold a copy, as the one of them that answers sees them.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Cluster {
+    leader: String,
+    replicas: Vec<Replica>,
+}
+
+/// A server other than the one that leads.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Replica {
+    /// Nanoseconds since it was heard of; zero where it never was.
+    active: u64,
+    offline: bool,
+}
+
+/// A copy that its leader has not heard of for so long counts as gone. The leader speaks to each once a second at least,
+/// and gives up by itself only after some ten seconds without a majority.
+const SILENT: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    /// Why nothing can be stored, though the question was answered; nothing where it can.
+    fn trouble(&self) -> Option<String> {
+        // Without a leader any copy answers.
+        if self.leader.is_empty() {
+            return Some("has no leader: too few NATS servers are up, or they are choosing one".to_owned());
+        }
+        let heard = self.replicas.iter().filter(|replica| replica.is_heard()).count() + 1;
+        let copies = self.replicas.len() + 1;
+        (heard * 2 <= copies)
+            .then(|| format!("has lost its majority: {heard} of {copies} NATS servers are up"))
+    }
+}
+
+impl Replica {
+    fn is_heard(&self) -> bool {
+        !self.offline && Duration::from_nanos(self.active) < SILENT
+    }
+}
+
+impl InfoReply {
+    fn cluster_trouble(&self) -> Option<String> {
+        self.cluster.as_ref().and_then(Cluster::trouble)
+    }
 }
 
 /// The parts of a stream's configuration without which this release gives wrong results.
@@ -80,12 +136,15 @@ struct Republish {
 /// What is wrong with a stream, by the answer to `STREAM.INFO`; nothing where it will do.
 pub(super) fn judge_stream(name: &str, payload: &[u8]) -> Option<String> {
     let Ok(reply) = serde_json::from_slice::<InfoReply>(payload) else { return Some(not_jetstream()) };
+    let trouble = reply.cluster_trouble();
     match (reply.error, reply.config) {
         (Some(error), _) if error.err_code == STREAM_MISSING => {
             Some(format!("stream {name} is missing: run `promcast-gateway init`"))
         }
         (Some(error), _) => Some(format!("stream {name}: {}", error.description)),
-        (None, Some(config)) if config.fits(name) => None,
+        (None, Some(config)) if config.fits(name) => {
+            trouble.map(|trouble| format!("stream {name} {trouble}"))
+        }
         (None, _) => {
             Some(format!("stream {name} is not as this release needs it: run `promcast-gateway init`"))
         }
@@ -112,8 +171,9 @@ impl StreamConfig {
 /// What is wrong with a consumer of [`JOBS`], by the answer to `CONSUMER.INFO`; nothing where it is there.
 pub(super) fn judge_consumer(name: &str, payload: &[u8]) -> Option<String> {
     let Ok(reply) = serde_json::from_slice::<InfoReply>(payload) else { return Some(not_jetstream()) };
+    let trouble = reply.cluster_trouble();
     match reply.error {
-        None => None,
+        None => trouble.map(|trouble| format!("consumer {name} {trouble}")),
         Some(error) if [STREAM_MISSING, CONSUMER_MISSING].contains(&error.err_code) => {
             Some(format!("consumer {name} of stream {JOBS} is missing: run `promcast-gateway init`"))
         }
@@ -169,6 +229,9 @@ mod tests {
         let disk = r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#;
         assert_eq!(ack(full.as_bytes()), Ok(Ack::SubjectFull));
         assert_eq!(ack(disk.as_bytes()), Err("maximum bytes exceeded".to_owned()));
+        let twice =
+            r#"{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"}}"#;
+        assert_eq!(ack(twice.as_bytes()), Ok(Ack::InProcess));
         assert_eq!(ack(br#"{"stream":"JOBS","seq":4}"#), Ok(Ack::Stored));
         assert_eq!(ack(br#"{"stream":"JOBS","seq":4,"duplicate":true}"#), Ok(Ack::Duplicate));
         assert!(ack(b"hello").is_err());
@@ -195,5 +258,31 @@ mod tests {
             judge_stream(RESULTS, missing).unwrap(),
             "stream RESULTS is missing: run `promcast-gateway init`"
         );
+    }
+
+    #[test]
+    fn a_stream_that_answers_but_can_store_nothing_is_noticed() {
+        let config = r#""config":{"allow_direct":true,"republish":{"src":"in.>","dest":"out.>"}}"#;
+        let judged =
+            |cluster: &str| judge_stream(RESULTS, format!(r#"{{{config},"cluster":{cluster}}}"#).as_bytes());
+        let whole = r#"{"leader":"n0","replicas":[{"name":"n1","current":true,"active":90000000},{"name":"n2","active":0}]}"#;
+        let two = r#"{"leader":"n0","replicas":[{"active":90000000},{"offline":true,"active":60000000000}]}"#;
+        for good in [whole, two, r#"{"leader":"n0"}"#] {
+            assert_eq!(judged(good), None, "{good}");
+        }
+        // As a server of release 2.15.1 answers some seconds, and then longer, after the two others died.
+        let alone =
+            r#"{"leader":"n0","replicas":[{"current":true,"active":5300000000},{"active":5300000000}]}"#;
+        assert_eq!(
+            judged(alone).unwrap(),
+            "stream RESULTS has lost its majority: 1 of 3 NATS servers are up"
+        );
+        let leaderless =
+            r#"{"name":"promcast","replicas":[{"current":true,"active":1},{"current":false,"active":0}]}"#;
+        assert!(
+            judged(leaderless).unwrap().starts_with("stream RESULTS has no leader: too few NATS servers")
+        );
+        let consumer = format!(r#"{{"config":{{}},"cluster":{leaderless}}}"#);
+        assert!(judge_consumer("c", consumer.as_bytes()).unwrap().starts_with("consumer c has no leader"));
     }
 }

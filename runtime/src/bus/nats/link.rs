@@ -84,7 +84,11 @@ impl Link {
                 "nothing on the server takes it".to_owned()
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
+            Err(_) => {
+                // A leader that has lost its majority takes what it is sent and says nothing.
+                self.signals.nudge.notify_one();
+                format!("no answer within {} s", TIMEOUT.as_secs())
+            }
         };
         Err(Error::Failed { action, reason })
     }
@@ -257,7 +261,9 @@ impl Link {
                 "JetStream does not answer: it is starting, choosing a leader, or not enabled".to_owned(),
             ),
             Ok(Err(error)) => Some(format!("JetStream {call}: {error}")),
-            Err(_) => Some(format!("JetStream {call}: no answer; is this user permitted to ask?")),
+            Err(_) => Some(format!(
+                "JetStream {call}: no answer: the servers are choosing a leader, or this user is not permitted to ask"
+            )),
         }
     }
 

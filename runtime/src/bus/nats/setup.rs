@@ -1,26 +1,46 @@
 //! Creates what the bus needs on the servers, or brings it up to date. The only code that may change streams.
 
+use std::fmt::Display;
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Client;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
-use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Republish, RetentionPolicy, StorageType};
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind as Kind};
+use async_nats::jetstream::stream::{
+    Config, ConsumerError, ConsumerErrorKind, DiscardPolicy, Republish, RetentionPolicy, StorageType,
+};
+use async_nats::jetstream::{Error as JetStreamError, ErrorCode};
+use async_nats::{Client, ConnectOptions, Event};
+use parking_lot::Mutex;
 use promcast_proto::topic::Datasource;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
+use super::metrics::Fault;
 use super::subject::{self, ALL_IN, ALL_JOBS, ALL_OUT, JOBS, RESULTS};
 use super::{Error, Options, api};
 use crate::bus::Limits;
 
-/// A replicated stream is there only when its leader is chosen, which takes a cluster some seconds.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a stream or consumer is tried for. Servers that start together choose their leader within seconds, and what
+/// they were asked before is lost without an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long one try may take: an answer that is not there by then will not come.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The pause between two tries.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// The status of a refusal that is about the moment, such as "system temporarily unavailable".
+const UNAVAILABLE: usize = 503;
 
 /// Requests for a job that may wait at once, of all workers of a datasource. The server's default, 512, is reached by
 /// 32 pollers of 16 workers; later it cannot be raised.
 const MAX_WAITING: i64 = 16 * 1024;
 
-/// Creates or updates the streams, and the consumer of each datasource. Idempotent. `replicas` is how many servers
-/// keep each stream: 1, or 3 in a cluster.
+/// Creates or updates the streams, and the consumer of each datasource. Idempotent, and several may run at once.
+/// `replicas` is how many servers keep each stream: 1, or 3 in a cluster. Waits for a cluster that is choosing its leader.
 ///
 /// # Errors
 ///
@@ -32,24 +52,118 @@ pub async fn init(
     datasources: &[Datasource],
     replicas: usize,
 ) -> Result<(), Error> {
-    let client = connect(options).await?;
+    let denied = Denied::default();
+    let client = connect(options, &denied).await?;
     let context = ContextBuilder::new().timeout(TIMEOUT).build(client);
     for config in [results(limits, replicas), jobs(limits, replicas)] {
         let what = format!("stream {}", config.name);
-        let done = context.create_or_update_stream(config).await;
-        done.map_err(|error| Error::Setup { what, reason: error.to_string() })?;
+        attempt(what, &denied, async || context.create_or_update_stream(config.clone()).await.map(drop))
+            .await?;
     }
     for datasource in datasources {
         let config = consumer(limits, datasource);
         let what = format!("consumer {}", subject::consumer(datasource));
-        let done = context.create_consumer_on_stream(config, JOBS).await;
-        done.map_err(|error| Error::Setup { what, reason: error.to_string() })?;
+        let create = async || context.create_consumer_on_stream(config.clone(), JOBS).await.map(drop);
+        attempt(what, &denied, create).await?;
     }
     Ok(())
 }
 
-async fn connect(options: &Options) -> Result<Client, Error> {
-    let connected = options.for_client().await?.connect(options.addresses()?.as_slice()).await;
+/// Tries until it is done, is refused for good, or [`PATIENCE`] is over.
+async fn attempt<E: Transient>(
+    what: String,
+    denied: &Denied,
+    call: impl AsyncFn() -> Result<(), E>,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let error = tokio::select! {
+            biased;
+            () = denied.wait() => return Err(Error::Setup { what, reason: denied.reason() }),
+            done = call() => match done {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
+        };
+        if !error.may_pass() {
+            return Err(Error::Setup { what, reason: error.to_string() });
+        }
+        if Instant::now() > deadline {
+            let waited = PATIENCE.as_secs();
+            let reason = format!("{error}; tried for {waited} s: are enough servers of the cluster up?");
+            return Err(Error::Setup { what, reason });
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Errors of which some are over by themselves: a cluster has no leader yet, or another `init` is at the same work.
+trait Transient: Display {
+    /// Whether another try can end better.
+    fn may_pass(&self) -> bool;
+}
+
+impl Transient for CreateStreamError {
+    fn may_pass(&self) -> bool {
+        match self.kind() {
+            Kind::TimedOut | Kind::JetStreamUnavailable | Kind::NotFound => true,
+            Kind::JetStream(error) => refusal_may_pass(&error),
+            Kind::EmptyStreamName
+            | Kind::InvalidStreamName
+            | Kind::DomainAndExternalSet
+            | Kind::Response
+            | Kind::ResponseParse => false,
+        }
+    }
+}
+
+impl Transient for ConsumerError {
+    fn may_pass(&self) -> bool {
+        match self.kind() {
+            ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request => true,
+            ConsumerErrorKind::JetStream(error) => refusal_may_pass(&error),
+            ConsumerErrorKind::InvalidConsumerType
+            | ConsumerErrorKind::InvalidName
+            | ConsumerErrorKind::Other => false,
+        }
+    }
+}
+
+fn refusal_may_pass(error: &JetStreamError) -> bool {
+    // A node may not know yet of its neighbours, nor of what another one has created.
+    let passing = [ErrorCode::CLUSTER_NO_PEERS, ErrorCode::STREAM_NAME_EXIST, ErrorCode::STREAM_NOT_FOUND];
+    error.code() == UNAVAILABLE || passing.contains(&error.error_code())
+}
+
+/// The permission that is missing, in the server's words: a request that it does not pass on has no answer.
+#[derive(Clone, Default)]
+struct Denied(Arc<(Mutex<String>, CancellationToken)>);
+
+impl Denied {
+    fn attach(&self, options: ConnectOptions) -> ConnectOptions {
+        let denied = self.clone();
+        options.event_callback(move |event| {
+            if let Event::ServerError(error) = event
+                && matches!(Fault::from(&error), Fault::PublishDenied | Fault::SubscriptionDenied)
+            {
+                *denied.0.0.lock() = error.to_string();
+                denied.0.1.cancel();
+            }
+            ready(())
+        })
+    }
+
+    async fn wait(&self) {
+        self.0.1.cancelled().await;
+    }
+
+    fn reason(&self) -> String {
+        self.0.0.lock().clone()
+    }
+}
+
+async fn connect(options: &Options, denied: &Denied) -> Result<Client, Error> {
+    let connected = denied.attach(options.for_client().await?).connect(options.addresses()?.as_slice()).await;
     let client = connected
         .map_err(|error| Error::Connect { servers: options.servers_text(), reason: error.to_string() })?;
     match api::judge_version(&client.server_info().version) {

@@ -1,6 +1,6 @@
 //! Tokens that count.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::forge::{NOW, Signer, claims, millis, now, reach, rules, set, with};
 use crate::auth::jwt::verify::LEEWAY;
@@ -24,6 +24,18 @@ fn a_token_of_each_allowed_algorithm_says_who_and_how_far_and_until_when() {
             let verdict = verify(&token, &keys, &rules(), now());
             assert_eq!(verdict, Ok(expected.clone()), "{} {keys:?}", signer.algorithm);
         }
+    }
+}
+
+#[test]
+fn tokens_that_another_library_made_count() {
+    let made: Value = serde_json::from_str(include_str!("pyjwt.json")).unwrap();
+    let keys = Keys::from_jwks(made.to_string().as_bytes()).unwrap();
+    let tokens = made["tokens"].as_object().unwrap();
+    assert_eq!((keys.len(), tokens.len()), (4, 9));
+    for (algorithm, token) in tokens {
+        let identity = verify(token.as_str().unwrap(), &keys, &rules(), now());
+        assert_eq!(identity.unwrap().user, "ann", "{algorithm}");
     }
 }
 

@@ -96,6 +96,9 @@ fn no_signature_and_secrets_that_everybody_knows() {
                 let token = hmac(secret.as_bytes(), &json!({ "alg": name, "kid": "one" }), &claims());
                 refused("the public key as a secret", &token, &keys, Reason::Algorithm);
                 refused("the public key as a secret", &token, &by_pem, Reason::Algorithm);
+                // Its name is not even looked for: that could make the gateway ask the issuer.
+                let stranger = hmac(secret.as_bytes(), &json!({ "alg": name, "kid": "two" }), &claims());
+                refused("a secret of an unknown name", &stranger, &keys, Reason::Algorithm);
             }
         }
         // The same, under a name that is allowed.
