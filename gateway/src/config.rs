@@ -11,10 +11,12 @@ use promcast_runtime::config::{Admin, Bus, Log};
 
 mod auth;
 mod http;
+mod scope;
 mod stream;
 
 pub use auth::Auth;
 pub use http::Http;
+pub use scope::Scope;
 pub use stream::Stream;
 
 /// Streams the results of PromQL queries over GPU metrics to browsers, with Server-Sent Events.
@@ -49,6 +51,9 @@ pub struct Config {
     /// Who may see what.
     #[conf(flatten, prefix)]
     pub auth: Auth,
+    /// Where a series says which namespace it belongs to.
+    #[conf(flatten, prefix)]
+    pub scope: Scope,
     /// Streams.
     #[conf(flatten, prefix)]
     pub stream: Stream,

@@ -9,11 +9,13 @@
     reason = "this crate is only used by tests: it fails by panicking and says so on stderr"
 )]
 
+pub mod cluster;
 pub mod http;
 pub mod nats;
 pub mod process;
 pub mod programs;
 pub mod prometheus;
+pub mod promql;
 pub mod raw;
 pub mod sim;
 pub mod stack;

@@ -5,7 +5,7 @@
 
 use promql_parser::parser;
 
-use super::guard::{Token, tokens};
+use super::tokens::{Token, tokens};
 
 /// What may follow within the innermost bracket, or at the end.
 const MIDDLES: &[&str] = &[
