@@ -64,12 +64,29 @@ pub fn all() -> Vec<Series> {
         }
         push(&mut all, "up", &[("namespace", name), ("job", "app")], team * 1_000_003, 0);
         push(&mut all, "secret_ratio", &[("namespace", name)], team, 0);
-        push(&mut all, &format!("only_in_{}", name.replace('-', "_")), &[("namespace", name)], team * 1_000_007, 1);
+        push(
+            &mut all,
+            &format!("only_in_{}", name.replace('-', "_")),
+            &[("namespace", name)],
+            team * 1_000_007,
+            1,
+        );
     }
     // A team that passes series off as those of another, and one that has a namespace in a label of its own.
-    let forged = [("gpu", "9"), ("namespace", "victim"), ("exported_namespace", "team-a"), ("exported_pod", "forged-pod")];
+    let forged = [
+        ("gpu", "9"),
+        ("namespace", "victim"),
+        ("exported_namespace", "team-a"),
+        ("exported_pod", "forged-pod"),
+    ];
     push(&mut all, "DCGM_FI_DEV_GPU_UTIL", &forged, 999_000_037, 1);
-    push(&mut all, "up", &[("namespace", "victim"), ("exported_namespace", "team-a"), ("job", "forged-job")], 999_000_041, 0);
+    push(
+        &mut all,
+        "up",
+        &[("namespace", "victim"), ("exported_namespace", "team-a"), ("job", "forged-job")],
+        999_000_041,
+        0,
+    );
     // What belongs to no namespace: nodes, and GPUs that nobody uses.
     push(&mut all, "node_load1", &[("node", "node-0")], 888_000_017, 1);
     push(&mut all, "DCGM_FI_DEV_GPU_UTIL", &[("gpu", "8"), ("namespace", OPERATOR)], 888_000_049, 1);
@@ -123,7 +140,8 @@ pub fn openmetrics<'a>(series: impl IntoIterator<Item = &'a Series>) -> String {
             // Writing to a string cannot fail.
             writeln!(text, "# TYPE {name} unknown").ok();
         }
-        let labels: Vec<_> = series.labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let labels: Vec<_> =
+            series.labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         for (value, time) in series.samples() {
             writeln!(text, "{name}{{{}}} {value} {time}", labels.join(",")).ok();
         }

