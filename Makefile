@@ -56,7 +56,8 @@ deny: ## Licences, advisories and sources of the dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 1; }
 	@cargo deny check
 
-bench: ## Measure the fan-out on this machine
+bench: ## Measure the fan-out, and the dearest queries, on this machine
 	@$(LOCAL)/install.sh rust cc
 	@cargo build --locked --release -p promcast-gateway -p e2e --bins
 	@target/release/bench
+	@target/release/bench-scope

@@ -210,6 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn rules_for_labels_come_from_all_sources_and_their_mistakes_are_told() {
+        let rules = ["--scope-labels", "DCGM_*=tenant", "--scope-labels", "*=namespace"];
+        let config = try_load(&[&GOOD[..], &rules[..]].concat(), &[]).unwrap();
+        assert_eq!(config.scope.labels().to_string(), "DCGM_*=tenant;*=namespace");
+        let config = try_load(&GOOD, &[("PROMCAST_SCOPE_LABELS", "x=y;*=n")]).unwrap();
+        assert_eq!(config.scope.labels().to_string(), "x=y;*=n");
+        let error = try_load(&GOOD, &[("PROMCAST_SCOPE_LABELS", "x;*=1")]).unwrap_err().to_string();
+        assert!(error.contains("`x`") && error.contains("`*=1`"), "{error}");
+    }
+
+    #[test]
     fn a_command_may_stand_first_or_last() {
         for args in [
             ["config", "check"].iter().chain(&GOOD).copied().collect::<Vec<_>>(),

@@ -55,7 +55,7 @@ impl Queries {
     }
 
     /// The next one: a vector most of the time.
-    pub fn next(&mut self) -> String {
+    pub fn draw(&mut self) -> String {
         match self.below(12) {
             0 => self.matrix(),
             1 => self.scalar(3),

@@ -85,7 +85,7 @@ async fn restricted_is_as_if_nothing_else_were_there(names: &[&str], seed: u64) 
     let sight = Sight::Only(Namespaces::new(names.iter().map(|name| name.parse().unwrap())).unwrap());
     let labels = Labels::default();
     let mut queries = Queries::of(seed);
-    let generated: Vec<_> = (0..GENERATED).map(|_| queries.next()).collect();
+    let generated: Vec<_> = (0..GENERATED).map(|_| queries.draw()).collect();
     let (mut compared, mut with_data) = (0, 0);
     for query in WRITTEN.iter().copied().chain(generated.iter().map(String::as_str)) {
         let text = match scoped(query, &sight, &labels) {

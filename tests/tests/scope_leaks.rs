@@ -1,5 +1,4 @@
 //! Queries made to see what is another's: each is refused, or gives what it would give were nothing of another's there.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 

@@ -3,8 +3,6 @@
 //! Parsing compiles every regular expression, and a few hundred characters can hold some that take seconds. What is
 //! refused here is far beyond any dashboard.
 
-use promql_parser::util::unquote_string;
-
 use super::tokens::tokens;
 
 mod number;
@@ -106,7 +104,7 @@ fn regexes(query: &str) -> Result<(), Costly> {
         if token.is_string() && before == "~" {
             count += 1;
             // What cannot be unquoted is a syntax error, and compiled by nobody.
-            if let Ok(pattern) = unquote_string(token.text) {
+            if let Some(pattern) = token.unquoted() {
                 let more = regex::work(&pattern).map_err(|error| Costly::Regex(pattern, error))?;
                 work = work.saturating_add(more);
             }

@@ -1,5 +1,10 @@
 //! Cuts the text of a query into pieces, as the parser's lexer does, for what is judged before or beside the parser.
 
+use promql_parser::util::unquote_string;
+
+/// What may stand behind a backslash, besides the quote. The parser's own list.
+const ESCAPES: &str = r"abfnrtv\01234567xuU";
+
 /// A piece of a query, and where it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
@@ -13,6 +18,19 @@ impl Token<'_> {
     /// Whether it is a string literal.
     pub(super) fn is_string(&self) -> bool {
         self.text.starts_with(['"', '\'', '`'])
+    }
+
+    /// What a string literal stands for; nothing where it is none, or a bad one. The parser's lexer looks at the escapes
+    /// before it unquotes, which would otherwise panic.
+    pub(super) fn unquoted(&self) -> Option<String> {
+        let quote = self.text.chars().next().filter(|_| self.is_string())?;
+        let mut rest = self.text.chars();
+        while let Some(c) = rest.next() {
+            if c == '\\' && !rest.next().is_some_and(|escape| escape == quote || ESCAPES.contains(escape)) {
+                return None;
+            }
+        }
+        unquote_string(self.text).ok()
     }
 
     /// Where it ends: the byte behind it.
@@ -77,6 +95,9 @@ mod tests {
         assert_eq!(texts(r#"x{a="\"}"} # (comment"#), ["x", "{", "a", "=", r#""\"}""#, "}"]);
         assert_eq!(texts("a # b\rc # d\ne"), ["a", "c", "e"]);
         assert_eq!(texts(r"`a\`b` c"), [r"`a\`b`", "c"]);
+        let unquoted: Vec<_> =
+            tokens(r#" "a\"b" 'c' "\é" "\xé" "\d" x " "#).map(|token| token.unquoted()).collect();
+        assert_eq!(unquoted, [Some("a\"b".to_owned()), Some("c".to_owned()), None, None, None, None, None]);
     }
 
     proptest! {
