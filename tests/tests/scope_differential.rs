@@ -107,7 +107,6 @@ async fn restricted_is_as_if_nothing_else_were_there(names: &[&str], seed: u64) 
         compared += 1;
         with_data += usize::from(!restricted.1.is_empty());
     }
-    println!("{compared} queries compared, {with_data} of them with a result");
     assert!(compared >= COMPARED_MIN, "{compared} queries compared");
     assert!(with_data * 5 > compared * 2, "{with_data} of {compared} queries have a result");
 }
