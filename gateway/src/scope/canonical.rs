@@ -1,8 +1,8 @@
 //! The canonical print of a query: one text for all its spellings, and only where the print says the same.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use promql_parser::parser::{self, AtModifier, Expr};
+use promql_parser::parser::{self, AtModifier, Expr, Offset};
 
 use super::cost::{self, Excessive};
 use super::enforce::{self, Refusal};
@@ -96,7 +96,8 @@ fn has_byte_escape(query: &str) -> bool {
 const NO_FIXPOINT: &str = "the query is written in a way that cannot be printed back; leave out empty `ignoring ()` or `on ()` lists";
 const BEFORE_EPOCH: &str = "`@` with a time before 1970 is not supported";
 const SELECTOR_OR: &str = "`or` between matchers inside braces is not PromQL; use `or` between two selectors";
-const EMPTY_RANGE: &str = "a range or step must be at least one millisecond";
+const PART_MILLIS: &str =
+    "ranges, steps and offsets are whole milliseconds, and a range or step is at least one of them";
 
 /// An exhaustive match, so that a new kind of node in a later parser does not slip through.
 fn walk(expr: &Expr) -> Result<(), Invalid> {
@@ -113,6 +114,7 @@ fn walk(expr: &Expr) -> Result<(), Invalid> {
         Expr::Paren(paren) => walk(&paren.expr),
         Expr::Subquery(subquery) => {
             at(subquery.at.as_ref())?;
+            offset(subquery.offset.as_ref())?;
             whole_millis(Some(subquery.range))?;
             whole_millis(subquery.step)?;
             walk(&subquery.expr)
@@ -130,6 +132,7 @@ fn walk(expr: &Expr) -> Result<(), Invalid> {
 
 fn vector(selector: &parser::VectorSelector) -> Result<(), Invalid> {
     at(selector.at.as_ref())?;
+    offset(selector.offset.as_ref())?;
     if selector.matchers.or_matchers.is_empty() { Ok(()) } else { Err(Invalid::Unprintable(SELECTOR_OR)) }
 }
 
@@ -140,10 +143,20 @@ fn at(modifier: Option<&AtModifier>) -> Result<(), Invalid> {
     }
 }
 
-fn whole_millis(duration: Option<std::time::Duration>) -> Result<(), Invalid> {
+/// Prometheus counts in milliseconds, and the printer leaves out what is smaller.
+fn whole_millis(duration: Option<Duration>) -> Result<(), Invalid> {
     match duration {
-        Some(duration) if duration.as_millis() == 0 => Err(Invalid::Unprintable(EMPTY_RANGE)),
+        Some(duration) if duration.is_zero() || !duration.subsec_nanos().is_multiple_of(1_000_000) => {
+            Err(Invalid::Unprintable(PART_MILLIS))
+        }
         Some(_) | None => Ok(()),
+    }
+}
+
+fn offset(offset: Option<&Offset>) -> Result<(), Invalid> {
+    match offset {
+        Some(Offset::Pos(by) | Offset::Neg(by)) => whole_millis(Some(*by).filter(|by| !by.is_zero())),
+        None => Ok(()),
     }
 }
 
@@ -166,9 +179,40 @@ mod tests {
             r#""\xff""#,
             r#"label_replace(x, "a", "\377", "b", "")"#,
             "x[1e-30]",
+            "x[0]",
+            "x[0.0015]",
+            "x offset 0.0001",
+            "x offset -1.0005",
             "rate(x[5m:0s])",
+            "rate(x[5m:0.0001])",
+            "a * ignoring () group_left b",
+            "x @ 1e300",
+            "x[9.5e10]",
+            "1e400",
+            r#"x{a=~"a)|(b"}"#,
+            r#"x{a=~"b{1001}"}"#,
+            r#"x{a=~"(?x)b"}"#,
         ] {
             assert!(canonical(query).is_err(), "{query} became {:?}", canonical(query));
+        }
+    }
+
+    #[test]
+    fn what_prints_otherwise_means_the_same() {
+        for (query, print) in [
+            (r#"x{b="1",a="2"}"#, r#"x{a="2",b="1"}"#),
+            ("+x", "x"),
+            ("- + x", "-x"),
+            ("sum by () (x)", "sum(x)"),
+            ("a + ignoring () b", "a + b"),
+            ("x[300]", "x[5m]"),
+            ("x offset 1.5", "x offset 1s500ms"),
+            ("0x10 + 017 + 1e3", "16 + 15 + 1000"),
+            ("x @ 1.5", "x @ 1.500"),
+            (r#"{"a.b"}"#, r#"{__name__="a.b"}"#),
+            ("x{a='b\"'}", r#"x{a="b\""}"#),
+        ] {
+            assert_eq!(canonical(query).as_deref(), Ok(print), "{query}");
         }
     }
 
