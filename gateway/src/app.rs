@@ -106,7 +106,7 @@ impl App {
         let fleet = Fleet::start(bus.clone(), connections.clone(), replica.clone(), tasks);
         let state = State {
             authenticator: Authenticator::new(config.auth.mode),
-            scope: Scope::new(config.datasources()),
+            scope: Scope::new(config.datasources(), config.scope.labels()),
             hub,
             connections,
             fleet,

@@ -11,10 +11,12 @@ use promcast_runtime::config::{Admin, Bus, Log};
 
 mod auth;
 mod http;
+mod scope;
 mod stream;
 
 pub use auth::{Auth, Jwt, Kubernetes, Mistake};
 pub use http::Http;
+pub use scope::Scope;
 pub use stream::Stream;
 
 /// Streams the results of PromQL queries over GPU metrics to browsers, with Server-Sent Events.
@@ -49,6 +51,9 @@ pub struct Config {
     /// Who may see what.
     #[conf(flatten, prefix)]
     pub auth: Auth,
+    /// Where a series says which namespace it belongs to.
+    #[conf(flatten, prefix)]
+    pub scope: Scope,
     /// Streams.
     #[conf(flatten, prefix)]
     pub stream: Stream,
@@ -202,6 +207,17 @@ mod tests {
         let error = try_load(&open, &[]).unwrap_err().to_string();
         assert!(error.contains("allow-anonymous-network"), "{error}");
         try_load(&[&open[..], &["--auth-allow-anonymous-network"]].concat(), &[]).unwrap();
+    }
+
+    #[test]
+    fn rules_for_labels_come_from_all_sources_and_their_mistakes_are_told() {
+        let rules = ["--scope-labels", "DCGM_*=tenant", "--scope-labels", "*=namespace"];
+        let config = try_load(&[&GOOD[..], &rules[..]].concat(), &[]).unwrap();
+        assert_eq!(config.scope.labels().to_string(), "DCGM_*=tenant;*=namespace");
+        let config = try_load(&GOOD, &[("PROMCAST_SCOPE_LABELS", "x=y;*=n")]).unwrap();
+        assert_eq!(config.scope.labels().to_string(), "x=y;*=n");
+        let error = try_load(&GOOD, &[("PROMCAST_SCOPE_LABELS", "x;*=1")]).unwrap_err().to_string();
+        assert!(error.contains("`x`") && error.contains("`*=1`"), "{error}");
     }
 
     #[test]

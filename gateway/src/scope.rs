@@ -8,14 +8,20 @@ use promcast_proto::topic::{Datasource, Topic};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::auth::Principal;
+use crate::auth::Sight;
 
 mod canonical;
+mod cost;
+mod enforce;
 mod guard;
+pub mod labels;
 mod position;
+mod tokens;
 
 pub use canonical::Invalid;
+pub use enforce::Refusal;
 pub use guard::QUERY_CHARS_MAX;
+pub use labels::Labels;
 
 /// Queries checked at once. Checking is short work; this bounds what a flood of bad ones can take.
 const CHECKS_AT_ONCE: usize = 4;
@@ -44,7 +50,10 @@ impl Grant {
 pub enum Error {
     /// The query cannot be used.
     #[error(transparent)]
-    Query(#[from] Invalid),
+    Query(Invalid),
+    /// The query asks for what is not the caller's to see. The text is the same whatever that is.
+    #[error("{}", Refusal::Forbidden)]
+    Forbidden,
     /// There is no such datasource here.
     #[error("there is no datasource `{0}` here")]
     Datasource(Datasource),
@@ -53,26 +62,46 @@ pub enum Error {
     Check(#[source] JoinError),
 }
 
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        if matches!(invalid, Invalid::Refused(Refusal::Forbidden)) {
+            Self::Forbidden
+        } else {
+            Self::Query(invalid)
+        }
+    }
+}
+
+/// The text that goes upstream for `query`: its canonical print, restricted to what `sight` lets its caller see.
+///
+/// Pure, and bounded in time and memory for any text. [`Scope::authorise`] is this, in a place where a fault of the parser
+/// does no harm.
+pub fn scoped(query: &str, sight: &Sight, labels: &Labels) -> Result<String, Error> {
+    Ok(canonical::canonical(query, sight, labels)?)
+}
+
 /// Grants queries. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Scope {
     datasources: Arc<[Datasource]>,
+    labels: Labels,
     checks: Arc<Semaphore>,
 }
 
 impl Scope {
-    /// Grants queries on these datasources.
-    pub fn new(datasources: impl IntoIterator<Item = Datasource>) -> Self {
+    /// Grants queries on these datasources, where `labels` says which label of a series holds its namespace.
+    pub fn new(datasources: impl IntoIterator<Item = Datasource>, labels: Labels) -> Self {
         Self {
             datasources: datasources.into_iter().collect(),
+            labels,
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
         }
     }
 
-    /// A grant for `query`, as `principal` may see it.
+    /// A grant for `query`, as far as `sight` goes.
     pub async fn authorise(
         &self,
-        principal: &Principal,
+        sight: &Sight,
         datasource: Datasource,
         query: String,
     ) -> Result<Grant, Error> {
@@ -81,12 +110,11 @@ impl Scope {
         }
         // The semaphore is never closed; should it be, checking unbounded is the lesser evil.
         let _turn = self.checks.acquire().await.ok();
+        let (sight, labels) = (sight.clone(), self.labels.clone());
         // The parser runs where a panic in it ends one check and not the gateway.
-        let checked = spawn_blocking(move || (canonical::canonical(&query), query)).await;
+        let checked = spawn_blocking(move || (scoped(&query, &sight, &labels), query)).await;
         match checked {
-            Ok((scoped, given)) => match principal {
-                Principal::Anonymous => Ok(Grant { topic: Topic::new(datasource, scoped?), given }),
-            },
+            Ok((scoped, given)) => Ok(Grant { topic: Topic::new(datasource, scoped?), given }),
             Err(error) if error.is_panic() => Err(Error::Query(Invalid::Unparsable)),
             Err(error) => Err(Error::Check(error)),
         }
@@ -98,8 +126,8 @@ mod tests {
     use super::*;
 
     async fn authorise(datasource: &str, query: &str) -> Result<Grant, Error> {
-        let scope = Scope::new([Datasource::default()]);
-        scope.authorise(&Principal::Anonymous, datasource.parse().unwrap(), query.to_owned()).await
+        let scope = Scope::new([Datasource::default()], Labels::default());
+        scope.authorise(&Sight::All, datasource.parse().unwrap(), query.to_owned()).await
     }
 
     #[tokio::test]
@@ -117,8 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_of_the_parser_is_a_refusal() {
-        // The parser computes these durations with a function that panics on overflow.
+    async fn what_the_parser_would_panic_on_is_a_refusal() {
         for query in ["x[1e30]", "x offset 1e30", "x offset NaN"] {
             assert!(matches!(authorise("default", query).await, Err(Error::Query(_))), "{query}");
         }

@@ -13,6 +13,8 @@ pub enum Type {
     InvalidCursor,
     /// The datasource is not one of this installation.
     UnknownDatasource,
+    /// The query asks for what is not the caller's to see.
+    Forbidden,
     /// No such path.
     NotFound,
     /// The path exists, for other methods.
@@ -42,6 +44,7 @@ impl Type {
         Self::InvalidParameter,
         Self::InvalidCursor,
         Self::UnknownDatasource,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
@@ -61,6 +64,7 @@ impl Type {
             Self::InvalidParameter => "invalid-parameter",
             Self::InvalidCursor => "invalid-cursor",
             Self::UnknownDatasource => "unknown-datasource",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotAcceptable => "not-acceptable",
@@ -86,6 +90,7 @@ impl Type {
             Self::InvalidParameter => "A parameter is not valid",
             Self::InvalidCursor => "The last event id is not valid",
             Self::UnknownDatasource => "There is no such datasource",
+            Self::Forbidden => "This is not yours to see",
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "The path does not take this method",
             Self::NotAcceptable => "The path cannot answer in a form that the client accepts",

@@ -10,6 +10,7 @@
 )]
 
 pub mod chaos;
+pub mod cluster;
 pub mod http;
 pub mod kube_api;
 pub mod nats;
@@ -17,6 +18,7 @@ pub mod oidc;
 pub mod process;
 pub mod programs;
 pub mod prometheus;
+pub mod promql;
 pub mod raw;
 pub mod sim;
 pub mod stack;

@@ -39,6 +39,24 @@ impl Prometheus {
         Self { process, folder, address, http: http::client() }
     }
 
+    /// Starts one that scrapes nothing and holds what `samples` says, in the OpenMetrics format with timestamps.
+    ///
+    /// # Panics
+    /// Where Prometheus or promtool is not installed or does not start, or the text is not OpenMetrics.
+    pub async fn holding(samples: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("prometheus.yml"), "{}").expect("a file can be written");
+        std::fs::write(path("samples"), samples).expect("a file can be written");
+        let mut command = Command::new("promtool");
+        command.args(["tsdb", "create-blocks-from", "openmetrics"]).args([path("samples"), path("data")]);
+        let mut promtool = Process::spawn("promtool", &mut command);
+        let status = promtool.exit(PATIENCE).await;
+        assert!(status.success(), "promtool: {}", promtool.output());
+        let (process, address) = spawn(&folder, &format!("{HOST}:0")).await;
+        Self { process, folder, address, http: http::client() }
+    }
+
     /// The base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -223,17 +223,17 @@ async fn an_address_that_opens_too_many_streams_is_told_to_wait() {
 }
 
 #[tokio::test]
-async fn a_query_that_breaks_the_parser_is_refused_and_logged_as_a_line() {
+async fn a_query_that_would_break_the_parser_never_reaches_it() {
     let upstream = upstream().await;
     let gateway = start(&upstream, &[]).await;
-    for query in ["x[1e30]", "x offset 1e30"] {
+    for query in ["x[1e30]", "x offset 1e30", "x offset -NaN", "\"\\é\""] {
         let answer = http::send(gateway.http.get(gateway.url(PATH)).query(&[("query", query)])).await;
         assert_problem(&answer, "invalid-query", 400, query);
     }
     assert_eq!(upstream.asked(), 0);
     Stream::open(&gateway, "up", 5).await.update().await;
     let output = gateway.process.output();
-    assert_eq!(output.matches("\"a panic\"").count(), 2, "{output}");
+    assert_eq!(output.matches("\"a panic\"").count(), 0, "{output}");
     for line in output.lines() {
         assert!(line.starts_with('{') && line.ends_with('}'), "not a line of the log: {line}");
     }

@@ -43,6 +43,7 @@ fn status(kind: Type) -> StatusCode {
         Type::InvalidQuery | Type::InvalidParameter | Type::InvalidCursor | Type::UnknownDatasource => {
             StatusCode::BAD_REQUEST
         }
+        Type::Forbidden => StatusCode::FORBIDDEN,
         Type::NotFound => StatusCode::NOT_FOUND,
         Type::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Type::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -65,6 +66,7 @@ fn retry_after(kind: Type) -> Option<u64> {
         | Type::InvalidParameter
         | Type::InvalidCursor
         | Type::UnknownDatasource
+        | Type::Forbidden
         | Type::NotFound
         | Type::MethodNotAllowed
         | Type::NotAcceptable
@@ -118,11 +120,14 @@ impl From<scope::Error> for Problem {
                 let position = match &invalid {
                     scope::Invalid::Syntax { position, .. } => Some(*position),
                     scope::Invalid::Costly(_)
+                    | scope::Invalid::Excessive(_)
+                    | scope::Invalid::Refused(_)
                     | scope::Invalid::Unparsable
                     | scope::Invalid::Unprintable(_) => None,
                 };
                 Self { kind: Type::InvalidQuery, detail: invalid.to_string(), position }
             }
+            scope::Error::Forbidden => Self::new(Type::Forbidden, error.to_string()),
             scope::Error::Datasource(_) => Self::new(Type::UnknownDatasource, error.to_string()),
             scope::Error::Check(cause) => {
                 error!(error = %cause, "a query could not be checked");

@@ -10,10 +10,10 @@ use promcast_runtime::bus::{Bus, Limits};
 use promcast_runtime::lifecycle::Tasks;
 
 use super::*;
-use crate::auth::Principal;
+use crate::auth::Sight;
 use crate::connections::Connections;
 use crate::hub::{self, Hub};
-use crate::scope::Scope;
+use crate::scope::{Labels, Scope};
 
 const START: i64 = 1_764_000_000_000;
 
@@ -46,14 +46,12 @@ impl Bench {
 
     /// A stream of these queries at 5 s.
     async fn stream(&self, queries: &[&str]) -> Stream {
-        let scope = Scope::new([Datasource::default()]);
+        let scope = Scope::new([Datasource::default()], Labels::default());
         let signal = Arc::new(Signal::default());
         let mut feeds = Vec::new();
         for (place, query) in (0..).zip(queries) {
-            let grant = scope
-                .authorise(&Principal::Anonymous, Datasource::default(), (*query).to_owned())
-                .await
-                .unwrap();
+            let grant =
+                scope.authorise(&Sight::All, Datasource::default(), (*query).to_owned()).await.unwrap();
             let interval = Interval::from_secs(5).unwrap();
             let (feed, _) = self.hub.attach(&grant, interval, None, signal.clone(), place);
             feeds.push((feed, None));
