@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::job::Job;
+use promcast_proto::tick::Tick;
 use promcast_proto::topic::{Address, Datasource};
 use promcast_proto::update::Update;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -235,6 +236,7 @@ pub trait Bus: Send + Sync + 'static {
     /// What gateways say and ask from now on. Dropping it ends that.
     async fn questions(&self) -> Result<mpsc::Receiver<Question>, Error>;
 
-    /// What the bus still has of a topic, by rising tick. To miss nothing, subscribe first, then read this.
-    async fn history(&self, address: &Address) -> Result<Vec<Update>, Error>;
+    /// What the bus still has of a topic's ticks from `since` on, by rising tick. To miss nothing, subscribe first, then read this.
+    /// It is read for every topic that somebody joins: what is asked for should be no more than what is missing.
+    async fn history(&self, address: &Address, since: Tick) -> Result<Vec<Update>, Error>;
 }

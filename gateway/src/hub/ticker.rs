@@ -39,7 +39,7 @@ impl Ticker {
         let up = self.subscribed().await;
         match self.topic.plan(up, self.shared.now()) {
             Plan::End => return !self.shared.retire(&self.topic),
-            Plan::Look => self.look().await,
+            Plan::Look { since } => self.look(since).await,
             Plan::Ask { tick, attempt } => self.ask(tick, attempt).await,
             Plan::Sleep(until) => {
                 let until = if up || !self.state.borrow().is_up() {
@@ -113,9 +113,9 @@ impl Ticker {
         Frame::of_failure(self.topic.key(), tick, error.code(), &error.to_string())
     }
 
-    async fn look(&self) {
+    async fn look(&self, since: Tick) {
         self.shared.metrics.looks.inc();
-        let outcome = match self.shared.bus.history(self.topic.topic().address()).await {
+        let outcome = match self.shared.bus.history(self.topic.topic().address(), since).await {
             Ok(updates) => {
                 for update in updates {
                     self.receive(update);

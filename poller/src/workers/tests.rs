@@ -91,7 +91,7 @@ async fn a_job_is_answered_on_the_bus_and_acknowledged() {
     let _lifecycle = start(&bus, &section(&stub, ""));
     let update = next(&mut ask(&bus, "up").await).await;
     assert!(matches!(update.outcome, Outcome::Result(_)));
-    assert_eq!(bus.history(job("up").topic().address()).await.unwrap(), [update]);
+    assert_eq!(bus.history(job("up").topic().address(), Tick::MIN).await.unwrap(), [update]);
     // The topic's place in the queue becomes free: its next tick can be asked for.
     let later = Job { tick: NOW.plus_millis(5_000), ..job("up") };
     while bus.ask(&later, 0).await.unwrap() == Accepted::Busy {
@@ -206,8 +206,8 @@ impl Bus for Flaky {
         self.bus.subscribe(address).await
     }
 
-    async fn history(&self, address: &Address) -> Result<Vec<Update>, bus::Error> {
-        self.bus.history(address).await
+    async fn history(&self, address: &Address, since: Tick) -> Result<Vec<Update>, bus::Error> {
+        self.bus.history(address, since).await
     }
 
     async fn tell(&self, control: &Control) -> Result<(), bus::Error> {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::job::Job;
+use promcast_proto::tick::Tick;
 use promcast_proto::topic::{Address, Datasource, Key};
 use promcast_proto::update::Update;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -176,8 +177,10 @@ impl Bus for Embedded {
         Ok(reader)
     }
 
-    async fn history(&self, address: &Address) -> Result<Vec<Update>, Error> {
-        Ok(self.board.lock().log.history(address.key, Instant::now()))
+    async fn history(&self, address: &Address, since: Tick) -> Result<Vec<Update>, Error> {
+        let mut kept = self.board.lock().log.history(address.key, Instant::now());
+        kept.retain(|update| update.tick >= since);
+        Ok(kept)
     }
 }
 

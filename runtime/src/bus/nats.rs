@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::envelope;
 use promcast_proto::job::Job;
+use promcast_proto::tick::Tick;
 use promcast_proto::topic::{Address, Datasource};
 use promcast_proto::update::Update;
 use prometheus::Registry;
@@ -221,8 +222,8 @@ impl Bus for Nats {
         Ok(reader)
     }
 
-    async fn history(&self, address: &Address) -> Result<Vec<Update>, super::Error> {
-        let kept = history::read(&self.link, address).await?;
+    async fn history(&self, address: &Address, since: Tick) -> Result<Vec<Update>, super::Error> {
+        let kept = history::read(&self.link, address, since).await?;
         for known in self.subscribers.lock().get(address).into_iter().flatten().filter_map(Weak::upgrade) {
             known.read(kept.until);
         }

@@ -1,4 +1,5 @@
-//! `bench-bus`: what 10,000 topics at 15 s cost the bus with one, two and four gateways that all stream all of them.
+//! `bench-bus [GATEWAYS…]`: what 10,000 topics at 15 s cost the bus with one, two and four gateways (or so many) that all
+//! stream all of them.
 //!
 //! Each gateway is a process with as many clients, which a process of their own reads; so is the poller, and nats-server
 //! tells by its monitoring what went in and out. Every topic is evaluated once per tick however many gateways ask.
@@ -46,7 +47,9 @@ async fn main() {
         "| gateways | evaluations/s | events/s | into NATS, KB/s | out of NATS, KB/s | CPU of NATS | of the poller | \
          of each gateway | updates within 250 ms of their tick |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     );
-    for gateways in ROUNDS {
+    let asked: Vec<usize> =
+        arguments.iter().map(|count| count.parse().expect("a number of gateways")).collect();
+    for gateways in if asked.is_empty() { ROUNDS.to_vec() } else { asked } {
         round(gateways).await;
     }
     println!(
@@ -128,7 +131,7 @@ impl Reading {
                     metrics.lines().find_map(|each| each.strip_prefix(line)?.trim().parse::<f64>().ok());
                 found.unwrap_or_default()
             };
-            reading.events += value(r#"sse_messages_sent_total{event="metric-update"}"#);
+            reading.events += value(r#"sse_messages_sent_total{event="update"}"#);
             reading.in_time += value(r#"promcast_gateway_update_lateness_seconds_bucket{le="0.25"}"#);
             reading.updates += value("promcast_gateway_update_lateness_seconds_count");
         }

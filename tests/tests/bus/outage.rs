@@ -5,6 +5,7 @@ use std::time::Duration;
 use e2e::nats::Nats as Server;
 use e2e::process::Signal;
 use e2e::wait::{PATIENCE, within};
+use promcast_proto::tick::Tick;
 use promcast_runtime::bus::{Error, Limits};
 use tokio::time::Instant;
 
@@ -40,7 +41,7 @@ async fn everything_goes_on_after_the_server_was_killed() {
     let datasource = job.datasource.clone();
     assert!(matches!(other.publish(&datasource, &update).await, Err(Error::Disconnected)));
     assert!(matches!(bus.ask(&job, 0).await, Err(Error::Disconnected)));
-    assert!(matches!(bus.history(job.topic().address()).await, Err(Error::Disconnected)));
+    assert!(matches!(bus.history(job.topic().address(), Tick::MIN).await, Err(Error::Disconnected)));
     assert!(matches!(bus.subscribe(job.topic().address()).await, Err(Error::Disconnected)));
     assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
 
@@ -82,8 +83,11 @@ async fn a_server_that_does_not_move_holds_nobody_for_long() {
     server.pause().await;
     let since = Instant::now();
     let (job, update, address) = (job(1, 5), result(1, 5), address(1));
-    let (published, asked, read) =
-        tokio::join!(bus.publish(&job.datasource, &update), bus.ask(&job, 0), bus.history(&address));
+    let (published, asked, read) = tokio::join!(
+        bus.publish(&job.datasource, &update),
+        bus.ask(&job, 0),
+        bus.history(&address, Tick::MIN)
+    );
     assert!(published.is_err() && asked.is_err() && read.is_err());
     assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
     server.resume();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use e2e::nats::Nats as Server;
 use e2e::wait::{PATIENCE, within};
 use promcast_proto::control::Control;
+use promcast_proto::tick::Tick;
 use promcast_proto::topic::Datasource;
 use promcast_runtime::bus::nats::{self, Login, Options};
 use promcast_runtime::bus::{Accepted, Bus, Limits, Stored};
@@ -79,7 +80,7 @@ async fn no_role_can_do_the_work_of_another() {
         "a gateway forges updates"
     );
     assert!(poller.ask(&job(1, 5), 0).await.is_err(), "a poller asks for evaluations");
-    assert!(poller.history(&address(1)).await.is_err(), "a poller reads what others published");
+    assert!(poller.history(&address(1), Tick::MIN).await.is_err(), "a poller reads what others published");
     for role in ["gateway", "poller"] {
         assert!(set_up(&server, role).await.is_err(), "a {role} changes the streams");
     }

@@ -133,7 +133,7 @@ pub(crate) async fn passed(bus: &Arc<dyn Bus>) {
 }
 
 pub(crate) async fn history(bus: &Arc<dyn Bus>, n: usize) -> Vec<i64> {
-    let updates = bus.history(&address(n)).await.unwrap();
+    let updates = bus.history(&address(n), Tick::MIN).await.unwrap();
     updates.iter().map(|update| update.tick.millis()).collect()
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::nats::Nats as Server;
 use e2e::wait::{PATIENCE, until};
+use promcast_proto::tick::Tick;
 use promcast_proto::topic::Datasource;
 use promcast_runtime::bus::nats::{self, Login, Nats, Options};
 use promcast_runtime::bus::{Bus, Error, Limits};
@@ -22,7 +23,7 @@ async fn missing_streams_are_trouble_until_somebody_sets_them_up() {
     let bus = connect(&options(&server)).await;
     let trouble = is_in_trouble(&bus, "missing").await;
     assert_eq!(trouble, "stream RESULTS is missing: run `promcast-gateway init`");
-    assert!(bus.history(&address(1)).await.is_err(), "no stream is not an empty history");
+    assert!(bus.history(&address(1), Tick::MIN).await.is_err(), "no stream is not an empty history");
     assert!(bus.publish(&Datasource::default(), &result(1, 5)).await.is_err());
     init(&server, &Limits::default()).await;
     assert_eq!(is_up(&bus).await, 1);

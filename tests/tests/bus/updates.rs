@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::wait::{PATIENCE, within};
+use promcast_proto::tick::Tick;
 use promcast_runtime::bus::{Bus, Event, Limits, SUBSCRIPTION_BUFFER, Stored};
 use tokio::time::{Instant, sleep};
 
@@ -45,7 +46,7 @@ pub(crate) async fn an_update_arrives_as_it_was_published<K: Kind>() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(rig.other.history(&address(1)).await.unwrap(), [result(1, 5), failure(1, 10)]);
+    assert_eq!(rig.other.history(&address(1), Tick::MIN).await.unwrap(), [result(1, 5), failure(1, 10)]);
 }
 
 pub(crate) async fn every_subscriber_gets_all_in_order<K: Kind>() {
@@ -118,6 +119,11 @@ pub(crate) async fn history_is_by_tick_and_bounded<K: Kind>() {
         publish(&rig.bus, &result(1, tick)).await;
     }
     assert_eq!(history(&rig.other, 1).await, [15, 20, 25]);
+    for (since, kept) in [(25, &[25][..]), (16, &[20, 25]), (15, &[15, 20, 25]), (26, &[])] {
+        let updates = rig.other.history(&address(1), Tick::from_millis(since)).await.unwrap();
+        let ticks: Vec<_> = updates.iter().map(|update| update.tick.millis()).collect();
+        assert_eq!(ticks, kept, "since {since}");
+    }
     for tick in 31..=35 {
         publish(&rig.bus, &failure(1, tick)).await;
     }

@@ -15,6 +15,10 @@ use super::{Now, Slot, Timeline};
 /// poller's job again; a query that simply runs longer costs a look and a refused ask each time.
 const LATE_AFTER: Duration = Duration::from_secs(2);
 
+/// How often a tick is asked for before its history is read from the very begin. That costs the bus far more than the part
+/// since the tick.
+const LOOKS_NEARBY: u32 = 3;
+
 /// First and longest wait before an ask that the bus refused, since the topic has another job under way, is repeated.
 const BUSY_WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
@@ -50,7 +54,10 @@ impl Asking {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// Read the history on the bus, and say [`Timeline::looked`].
-    Look,
+    Look {
+        /// The ticks that are missing are not before this one.
+        since: Tick,
+    },
     /// Ask for this tick, and say [`Timeline::asked`].
     Ask {
         /// The tick.
@@ -103,7 +110,10 @@ impl Timeline {
             Slot::Arrived { .. } | Slot::Lost(_) => None,
         });
         match missing {
-            Some(_) if self.asking.look => Plan::Look,
+            Some((tick, attempts)) if self.asking.look => {
+                // What was not found where it should be is looked for everywhere: clocks may be far apart.
+                Plan::Look { since: if attempts < LOOKS_NEARBY { tick } else { Tick::MIN } }
+            }
             Some((tick, attempt)) => Plan::Ask { tick, attempt },
             None => {
                 self.asking.look = false;

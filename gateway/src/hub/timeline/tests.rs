@@ -41,7 +41,7 @@ impl Bench {
     fn ask(&mut self) -> Option<(Tick, u32)> {
         loop {
             match self.timeline.plan(true, self.now) {
-                Plan::Look => self.timeline.looked(Outcome::Done, self.now),
+                Plan::Look { .. } => self.timeline.looked(Outcome::Done, self.now),
                 Plan::Ask { tick, attempt } => {
                     self.timeline.asked(tick, Outcome::Done, self.now);
                     return Some((tick, attempt));
@@ -103,7 +103,7 @@ fn a_new_reader_gets_the_current_tick_at_once_and_then_each() {
     let mut bench = Bench::new();
     let (mut reader, resume) = bench.attach(5, None);
     assert_eq!(resume, Resume::Live);
-    assert_eq!(bench.timeline.plan(true, bench.now), Plan::Look);
+    assert_eq!(bench.timeline.plan(true, bench.now), Plan::Look { since: at(-1_000) });
     assert_eq!(bench.serve(), [at(-1_000)]);
     assert_eq!(bench.read(&mut reader), [Seen::Tick(-1_000)]);
     bench.wait(4_000);
@@ -134,7 +134,7 @@ fn a_tick_that_does_not_come_is_looked_up_and_then_asked_for_again() {
     bench.wait(1_999);
     assert!(matches!(bench.timeline.plan(true, bench.now), Plan::Sleep(_)));
     bench.wait(1);
-    assert_eq!(bench.timeline.plan(true, bench.now), Plan::Look);
+    assert_eq!(bench.timeline.plan(true, bench.now), Plan::Look { since: at(-1_000) });
     assert_eq!(bench.ask(), Some((at(-1_000), 1)));
     assert!(bench.arrive(at(-1_000), QUICK));
     assert!(!bench.arrive(at(-1_000), QUICK), "the same update is taken twice");
@@ -220,7 +220,7 @@ fn a_cursor_from_elsewhere_is_served_from_the_history_or_asked_for() {
     let mut bench = Bench::new();
     let (mut reader, resume) = bench.attach(5, Some(-21_000));
     assert_eq!(resume, Resume::Resumed);
-    assert_eq!(bench.timeline.plan(true, bench.now), Plan::Look);
+    assert_eq!(bench.timeline.plan(true, bench.now), Plan::Look { since: at(-16_000) });
     for millis in [-16_000, -6_000] {
         assert!(bench.arrive(at(millis), QUICK));
     }
@@ -299,7 +299,7 @@ fn a_busy_topic_is_asked_again_soon_and_ever_less_often() {
     bench.timeline.looked(Outcome::Done, bench.now);
     let mut waits = Vec::new();
     for _ in 0..10 {
-        while let Plan::Look = bench.timeline.plan(true, bench.now) {
+        while let Plan::Look { .. } = bench.timeline.plan(true, bench.now) {
             bench.timeline.looked(Outcome::Done, bench.now);
         }
         bench.timeline.asked(at(-1_000), Outcome::Busy, bench.now);
@@ -312,7 +312,7 @@ fn a_busy_topic_is_asked_again_soon_and_ever_less_often() {
     // The other job's update sets the ask free at once.
     bench.timeline.asked(at(-1_000), Outcome::Busy, bench.now);
     bench.arrive(at(59_000), QUICK);
-    assert!(matches!(bench.timeline.plan(true, bench.now), Plan::Look | Plan::Ask { .. }));
+    assert!(matches!(bench.timeline.plan(true, bench.now), Plan::Look { .. } | Plan::Ask { .. }));
 }
 
 #[test]

@@ -46,6 +46,11 @@ pub(super) fn stored(address: &Address) -> String {
     format!("in.{}.{}.*", address.datasource, address.key)
 }
 
+/// The results, `ok`, or the errors, `err`, of a topic, as the stream has them.
+pub(super) fn newest(address: &Address, tail: &str) -> String {
+    format!("in.{}.{}.{tail}", address.datasource, address.key)
+}
+
 /// The updates of a topic, as subscribers get them.
 pub(super) fn live(address: &Address) -> String {
     format!("out.{}.{}.*", address.datasource, address.key)
