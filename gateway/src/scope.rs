@@ -124,6 +124,7 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Namespaces;
 
     async fn authorise(datasource: &str, query: &str) -> Result<Grant, Error> {
         let scope = Scope::new([Datasource::default()], Labels::default());
@@ -137,6 +138,23 @@ mod tests {
         assert_eq!(one.topic().key(), two.topic().key());
         let other = authorise("default", "sum by (pod) (rate(x[5m]))").await.unwrap();
         assert_ne!(one.topic().key(), other.topic().key());
+    }
+
+    #[tokio::test]
+    async fn a_grant_is_for_what_its_caller_sees() {
+        let scope = Scope::new([Datasource::default()], Labels::default());
+        let ask = async |names: &[&str], query: &str| {
+            let names = names.iter().map(|name| name.parse().unwrap());
+            let sight = Namespaces::new(names).map_or(Sight::All, Sight::Only);
+            scope.authorise(&sight, Datasource::default(), query.to_owned()).await
+        };
+        let key = async |names: &[&str]| ask(names, "up").await.unwrap().topic().key();
+        assert_eq!(key(&["b", "a"]).await, key(&["a", "b"]).await);
+        assert_ne!(key(&["a"]).await, key(&["a", "b"]).await);
+        assert_ne!(key(&["a"]).await, key(&[]).await);
+        let grant = ask(&["a"], "up").await.unwrap();
+        assert_eq!((grant.topic().query(), grant.given()), (r#"up{namespace="a"}"#, "up"));
+        assert!(matches!(ask(&["a"], r#"up{namespace="b"}"#).await, Err(Error::Forbidden)));
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 64;
 /// The most string literals: label values, regular expressions, function arguments.
 const STRINGS_MAX: usize = 100;
 
-/// The most regular expressions. Each costs at least a tenth of a millisecond to compile.
+/// The most regular expressions. The upstream compiles them too, at each tick.
 const REGEXES_MAX: usize = 32;
 
 /// The most that the repetition counts in one query's strings, `{130}` in `a{130}`, may add up to.

@@ -45,6 +45,11 @@ const FAMILIES: &[Family] = &[
     ("a @ ", "1", "", ""),
     ("", "1e300", "+", ""),
     ("", "min_over_time(a[5m:1m])", "+", ""),
+    // What the caller's namespaces are held against.
+    ("", "a{namespace=~\".*m.*\"}", "+", ""),
+    ("", "a{namespace!=\"m\"}", "+", ""),
+    ("a{", "namespace!=\"m\"", ",", "}"),
+    ("a{", "namespace=~\"team-namespace-1[0-9]+\"", ",", "}"),
     // Regular expressions: many, and dear ones.
     ("a{", "b=~\"c\"", ",", "}"),
     ("a{", "b=~\".*\"", ",", "}"),

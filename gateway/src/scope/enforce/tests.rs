@@ -66,6 +66,40 @@ fn a_query_that_grows_too_long_is_refused_and_can_be_narrowed() {
 }
 
 #[test]
+fn what_is_not_restricted_is_told_from_what_is() {
+    let Sight::Only(names) = only(&["team-a", "team-b"]) else { unreachable!() };
+    let rules = Labels::new(&["DCGM_*=tenant{job=\"x\"}", "*=namespace"]).unwrap();
+    let judge = |query: &str| is_restricted(promql_parser::parser::parse(query).unwrap(), &names, &rules);
+    for walled in [
+        "1",
+        r#"x{namespace="team-a"}"#,
+        r#"x{namespace=~"team-b|team-a",namespace!="team-z"}"#,
+        r#"rate(x{namespace="team-a"}[5m]) + on () y{namespace="team-b"}"#,
+        r#"DCGM_X{tenant="team-a",job="x"}"#,
+    ] {
+        assert!(judge(walled), "{walled}");
+    }
+    for open in [
+        "x",
+        r#"x{namespace="team-z"}"#,
+        r#"x{namespace=~"team-a|team-z"}"#,
+        r#"x{namespace=~"team-.*"}"#,
+        r#"x{namespace=~"team-a|"}"#,
+        r#"x{namespace!="team-z"}"#,
+        r#"x{tenant="team-a"}"#,
+        r#"DCGM_X{tenant="team-a"}"#,
+        r#"DCGM_X{namespace="team-a",job="x"}"#,
+        r#"{namespace="team-a"}"#,
+        r#"x{namespace="team-a" or namespace="team-b"}"#,
+        r#"topk(scalar(x), y{namespace="team-a"})"#,
+        r#"max_over_time(x[5m:1m])"#,
+        r#"info(x{namespace="team-a"})"#,
+    ] {
+        assert!(!judge(open), "{open}");
+    }
+}
+
+#[test]
 fn no_rule_lets_nothing_pass() {
     assert!(scoped("x", &only(&["a"]), &Labels::none()).is_err());
     assert!(scoped("x", &Sight::All, &Labels::none()).is_ok());

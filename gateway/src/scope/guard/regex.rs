@@ -15,7 +15,8 @@ const NEST_MAX: u32 = 50;
 /// The most that RE2 repeats (`maxRepeat` of Go's `regexp/syntax`).
 const REPEAT_MAX: u32 = 1000;
 
-// Work in microseconds, about, measured with `bench-scope` on the parser's own build of the `regex` crate.
+// Work in microseconds, rather too much than too little: measured on an optimised build of the `regex` crate, where a literal
+// alone took 5, `.*` 22, and each further `\d` 50, `\pL` 550 and `\w` 800 to 1,800.
 const EACH: u64 = 120;
 const LITERAL: u64 = 1;
 const ANY: u64 = 8;
