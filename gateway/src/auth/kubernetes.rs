@@ -206,8 +206,10 @@ impl Inner {
         if answers.contains(&Ok(false)) {
             return Ok(Outcome::Nothing);
         }
-        let _all: Vec<bool> = answers.into_iter().collect::<Result<_, _>>()?;
-        Ok(Outcome::Sees(Sight::Only(wanted.clone())))
+        match answers.into_iter().find_map(Result::err) {
+            Some(error) => Err(error),
+            None => Ok(Outcome::Sees(Sight::Only(wanted.clone()))),
+        }
     }
 
     /// Those of the user's projects that they may see the metrics of: a project is listed for any right in it.

@@ -105,6 +105,13 @@ async fn reviews_that_contradict_themselves_let_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_yes_in_an_answer_that_is_too_large_is_none() {
+    let yes = SubjectAccessReviewStatus { allowed: true, ..Default::default() };
+    let text = access_review(yes) + &" ".repeat(5 * 1024 * 1024);
+    fails_closed(Call::Access, Fault::Body(text), "bad_answer").await;
+}
+
+#[tokio::test]
 async fn a_slow_answer_within_the_time_counts() {
     let api = api().await;
     api.fail(Call::Token, Fault::Slow(TIMEOUT / 10));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::kube_api::{Account, Call, Fault, KubeApi};
-use e2e::wait::{PATIENCE, until};
+use e2e::wait::{PATIENCE, until, within};
 use futures_util::future::join_all;
 use promcast_gateway::auth::Sight;
 use promcast_gateway::auth::kubernetes::{Outcome, Settings};
@@ -21,7 +21,8 @@ async fn a_hundred_streams_of_a_user_make_each_review_once() {
     assert_eq!((api.count(Call::Token), api.count(Call::Access)), (1, 2));
     // And they fail together, with one question.
     api.fail(Call::Token, Fault::Hang);
-    join_all((0..100).map(|_| async { unavailable(sees(&reviewer, "root", &[]).await) })).await;
+    let all = join_all((0..100).map(|_| async { unavailable(sees(&reviewer, "root", &[]).await) }));
+    within("all of them to fail", PATIENCE, all).await;
     assert_eq!(api.count(Call::Token), 2);
 }
 
