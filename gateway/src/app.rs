@@ -9,7 +9,7 @@ use promcast_poller::{Workers, workers};
 use promcast_runtime::admin::{self, Readiness};
 use promcast_runtime::bus::embedded::Embedded;
 use promcast_runtime::bus::nats::{self, Nats};
-use promcast_runtime::bus::{Bus, Limits};
+use promcast_runtime::bus::{self, Bus};
 use promcast_runtime::clock::Clock;
 use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::{Lifecycle, Tasks};
@@ -18,15 +18,16 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use crate::auth::Authenticator;
 use crate::config::Config;
-use crate::connections::Connections;
+use crate::connections::{Connections, Limits};
 use crate::fleet::Fleet;
-use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies};
+use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
+
+mod identity;
 
 /// Where the admin listener is by default.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
@@ -52,6 +53,9 @@ pub enum Error {
     /// TLS cannot be served.
     #[error("TLS: {0}")]
     Tls(#[from] http::tls::Error),
+    /// Nobody could be told apart.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
     /// `init` was called with nothing to set up.
     #[error("there is nothing to set up: `bus.url` is not given, and the embedded bus needs no streams")]
     NothingToInit,
@@ -60,7 +64,7 @@ pub enum Error {
 /// Sets up the streams on NATS.
 pub async fn init(config: &Config) -> Result<ExitCode, Error> {
     let options = config.bus.options("promcast-init")?.ok_or(Error::NothingToInit)?;
-    nats::init(&options, &Limits::default(), &config.datasources(), config.bus.replicas.into()).await?;
+    nats::init(&options, &bus::Limits::default(), &config.datasources(), config.bus.replicas.into()).await?;
     promcast_runtime::config::complain("the streams are set up");
     Ok(ExitCode::SUCCESS)
 }
@@ -74,7 +78,8 @@ pub fn check(config: &Config) -> ExitCode {
     };
     let tls = config.http.tls_files().and_then(|(certificate, key)| http::tls::check(certificate, key).err());
     let upstreams = upstreams.into_iter().map(|error| error.to_string());
-    command::judge(bus.into_iter().chain(upstreams).chain(tls.map(|error| error.to_string())))
+    let identity = identity::mistakes(config);
+    command::judge(bus.into_iter().chain(upstreams).chain(tls.map(|error| error.to_string())).chain(identity))
 }
 
 /// A gateway that is ready to listen.
@@ -102,10 +107,16 @@ impl App {
         let replica = config.replica.clone().unwrap_or_else(random_name);
         let bus = connect(config, &replica, &clock, &registry, tasks).await?;
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
-        let connections = Connections::new(config.stream.max_connections, metrics.clone());
+        let connections = Connections::new(limits(config), metrics.clone());
+        let authenticator = identity::authenticator(&config.auth, &clock, &registry, tasks).await?;
         let fleet = Fleet::start(bus.clone(), connections.clone(), replica.clone(), tasks);
         let state = State {
-            authenticator: Authenticator::new(config.auth.mode),
+            authenticator,
+            cookie: identity::cookie(config),
+            tickets: identity::tickets(config).map_err(identity::Error::from)?,
+            vigil_pace: identity::pace(&config.auth),
+            user_rate: UserRate::new(config.stream.open_rate, config.stream.open_burst, tasks),
+            log_queries: config.auth.log_queries,
             scope: Scope::new(config.datasources(), config.scope.labels()),
             hub,
             connections,
@@ -159,7 +170,7 @@ async fn connect(
     match config.bus.options(replica)? {
         Some(options) => Ok(Arc::new(Nats::connect(&options, registry, &tasks).await?)),
         None => {
-            let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+            let bus: Arc<dyn Bus> = Arc::new(Embedded::new(bus::Limits::default()));
             Workers::start(&bus, &config.upstreams, clock, registry, &tasks)?;
             Ok(bus)
         }
@@ -177,6 +188,15 @@ fn hub_settings(config: &Config) -> hub::Settings {
         },
         query_timeout: stream.query_timeout,
         update_bytes: stream.update_bytes,
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let stream = &config.stream;
+    Limits {
+        all: stream.max_connections,
+        user: stream.max_connections_per_user,
+        user_topics: stream.max_topics_per_user,
     }
 }
 

@@ -1,22 +1,32 @@
-//! Who is asking.
+//! Who is asking, and how far they see.
 
 use std::str::FromStr;
 
+mod access;
 pub mod jwt;
 pub mod kubernetes;
 pub mod refusal;
 pub mod sight;
+pub mod ticket;
 pub mod token;
+mod vigil;
 
+pub use access::{Access, Authenticator, Caller, Denied};
 pub use refusal::{Error, Reason};
 pub use sight::{Namespace, Namespaces, Sight};
+pub use ticket::Tickets;
 pub use token::Token;
+pub use vigil::{Pace, Vigil};
 
 /// How callers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Not at all: everybody who reaches the port sees everything.
     None,
+    /// By the JSON Web Tokens of an issuer.
+    Jwt,
+    /// By the Kubernetes API server.
+    Kubernetes,
 }
 
 impl FromStr for Mode {
@@ -25,32 +35,11 @@ impl FromStr for Mode {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "none" => Ok(Self::None),
-            _ => Err("the mode is `none`: whoever reaches the listener sees all metrics"),
-        }
-    }
-}
-
-/// Somebody whose identity was established as far as the mode asks for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Principal {
-    /// Anybody, where the mode is [`Mode::None`].
-    Anonymous,
-}
-
-/// Establishes who is asking.
-#[derive(Clone, Copy, Debug)]
-pub struct Authenticator(Mode);
-
-impl Authenticator {
-    /// An authenticator of this mode.
-    pub fn new(mode: Mode) -> Self {
-        Self(mode)
-    }
-
-    /// Who is asking.
-    pub fn principal(self) -> Principal {
-        match self.0 {
-            Mode::None => Principal::Anonymous,
+            "jwt" => Ok(Self::Jwt),
+            "kubernetes" => Ok(Self::Kubernetes),
+            _ => Err(
+                "the mode is `jwt`, `kubernetes`, or `none`: whoever reaches the listener sees all metrics",
+            ),
         }
     }
 }

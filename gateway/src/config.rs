@@ -9,6 +9,8 @@ use promcast_proto::topic::Datasource;
 use promcast_runtime::config::command::{ConfigAction, ConfigCommand};
 use promcast_runtime::config::{Admin, Bus, Log};
 
+use crate::auth::Mode;
+
 mod auth;
 mod http;
 mod scope;
@@ -109,6 +111,15 @@ pub enum Invalid {
          Listen on 127.0.0.1, or say `auth.allow-anonymous-network` too"
     )]
     Anonymous(std::net::SocketAddr),
+    /// A mode without what it needs.
+    #[error("`auth.mode` is `jwt`: give `auth.jwt.issuer` and `auth.jwt.audience`")]
+    NoIssuer,
+    /// A section that nobody would look at.
+    #[error("`auth.jwt` is given, and `auth.mode` is not `jwt`: set the mode, or leave the section out")]
+    IdleIssuer,
+    /// Nothing could be watched over.
+    #[error("`auth.recheck` must be a second or more, and `auth.unconfirmed` no less than it")]
+    Pace,
 }
 
 impl Config {
@@ -138,12 +149,17 @@ impl Config {
     /// All that does not go together, a line each.
     fn check(&self) -> Result<(), String> {
         let (embedded, listen) = (self.bus.url.is_none(), self.http.listen);
-        let open = !listen.ip().is_loopback() && !self.auth.allow_anonymous_network;
+        let auth = &self.auth;
+        let open = auth.mode == Mode::None && !listen.ip().is_loopback() && !auth.allow_anonymous_network;
+        let hasty = auth.recheck < Duration::from_secs(1) || auth.unconfirmed < auth.recheck;
         let mistakes: Vec<_> = [
             (embedded && self.upstreams.is_empty()).then_some(Invalid::NoUpstream),
             (!embedded && !self.upstreams.is_empty()).then_some(Invalid::IdleUpstream),
             (embedded && !self.datasources.is_empty()).then_some(Invalid::NamesWithoutBus),
             open.then_some(Invalid::Anonymous(listen)),
+            (auth.mode == Mode::Jwt && auth.jwt.is_none()).then_some(Invalid::NoIssuer),
+            (auth.mode != Mode::Jwt && auth.jwt.is_some()).then_some(Invalid::IdleIssuer),
+            hasty.then_some(Invalid::Pace),
         ]
         .into_iter()
         .flatten()
@@ -218,6 +234,24 @@ mod tests {
         assert_eq!(config.scope.labels().to_string(), "x=y;*=n");
         let error = try_load(&GOOD, &[("PROMCAST_SCOPE_LABELS", "x;*=1")]).unwrap_err().to_string();
         assert!(error.contains("`x`") && error.contains("`*=1`"), "{error}");
+    }
+
+    #[test]
+    fn a_mode_has_what_it_needs_and_no_section_is_for_nothing() {
+        let upstream = ["--prometheus-url", "http://127.0.0.1:9090"];
+        let jwt =
+            ["--auth-jwt-issuer", "https://i", "--auth-jwt-audience", "p", "--auth-jwt-admin-groups", "ops"];
+        let told = |mode: &str, more: &[&str]| {
+            let args =
+                [&["--auth-mode", mode, "--http-listen", "0.0.0.0:8080"], &upstream[..], more].concat();
+            try_load(&args, &[]).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(told("jwt", &jwt), "");
+        assert_eq!(told("kubernetes", &[]), "");
+        assert!(told("jwt", &[]).contains("give `auth.jwt.issuer`"), "{}", told("jwt", &[]));
+        assert!(told("kubernetes", &jwt).contains("`auth.mode` is not `jwt`"));
+        assert!(told("kubernetes", &["--auth-recheck", "10m"]).contains("auth.unconfirmed"));
+        assert!(told("nobody", &[]).contains("`jwt`, `kubernetes`, or `none`"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The connections of this replica: how many there may be, which there are, and whether the way to each is blocked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Context;
@@ -15,16 +15,40 @@ use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::info;
 
 use crate::metrics::Metrics;
 
 /// The places for connections on this replica, and who has one. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Connections {
+    limits: Limits,
     places: Arc<Semaphore>,
     open: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
     exodus: Arc<OnceLock<Mutex<Exodus>>>,
     metrics: Metrics,
+}
+
+/// How much there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections of all together.
+    pub all: usize,
+    /// Connections of one user.
+    pub user: usize,
+    /// Different topics of one user.
+    pub user_topics: usize,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// All places are taken.
+    Replica,
+    /// The user has as many connections as one may.
+    User,
+    /// The user has as many topics as one may.
+    UserTopics,
 }
 
 /// All connections leave: how many there were, since when, and how many have their turn.
@@ -38,6 +62,7 @@ struct Exodus {
 /// What is known of a connection.
 #[derive(Debug)]
 struct Entry {
+    user: Option<Arc<str>>,
     opened: Tick,
     subscriptions: Vec<(Key, Interval, AtomicI64)>,
     closed: CancellationToken,
@@ -55,38 +80,47 @@ pub struct Connection {
 
 impl Connections {
     /// Room for so many.
-    pub fn new(most: usize, metrics: Metrics) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), open: Arc::default(), exodus: Arc::default(), metrics }
+    pub fn new(limits: Limits, metrics: Metrics) -> Self {
+        Self {
+            limits,
+            places: Arc::new(Semaphore::new(limits.all)),
+            open: Arc::default(),
+            exodus: Arc::default(),
+            metrics,
+        }
     }
 
-    /// Takes a place; nothing where all are taken. Nobody is evicted for a newcomer.
+    /// Takes a place, unless all are taken, or all that one user may have. Nobody is evicted for a newcomer.
     pub fn open(
         &self,
         id: &str,
+        user: Option<Arc<str>>,
         opened: Tick,
         subscriptions: impl IntoIterator<Item = (Key, Interval)>,
-    ) -> Option<Connection> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
+    ) -> Result<Connection, Full> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Full::Replica)?;
         let none = || AtomicI64::new(i64::MIN);
         let subscriptions =
             subscriptions.into_iter().map(|(key, interval)| (key, interval, none())).collect();
-        let entry = Arc::new(Entry { opened, subscriptions, closed: CancellationToken::new() });
-        self.open.lock().insert(id.to_owned(), entry.clone());
+        let entry = Arc::new(Entry { user, opened, subscriptions, closed: CancellationToken::new() });
+        {
+            let mut open = self.open.lock();
+            self.limits.check(&open, &entry)?;
+            open.insert(id.to_owned(), entry.clone());
+        }
         self.metrics.active_connections.inc();
-        Some(Connection { id: id.to_owned(), entry, all: self.clone(), since: Instant::now(), _place: place })
+        Ok(Connection { id: id.to_owned(), entry, all: self.clone(), since: Instant::now(), _place: place })
     }
 
     /// The connections that are open, of one user or, without a name, of all.
     pub fn list(&self, user: Option<&str>) -> Vec<control::Connection> {
-        if user.is_some() {
-            return Vec::new();
-        }
-        self.open.lock().iter().map(|(id, entry)| entry.describe(id)).collect()
+        let open = self.open.lock();
+        open.iter().filter(|(_, entry)| entry.is_of(user)).map(|(id, entry)| entry.describe(id)).collect()
     }
 
     /// Ends a connection, of one user or, without a name, of anybody. False where it is not here.
     pub fn close(&self, id: &str, user: Option<&str>) -> bool {
-        let entry = self.open.lock().get(id).cloned().filter(|_| user.is_none());
+        let entry = self.open.lock().get(id).cloned().filter(|entry| entry.is_of(user));
         entry.inspect(|entry| entry.closed.cancel()).is_some()
     }
 }
@@ -100,7 +134,27 @@ impl Exodus {
     }
 }
 
+impl Limits {
+    /// Whether one more of its user is within the limits; where nobody is told apart there are none.
+    fn check(&self, open: &HashMap<String, Arc<Entry>>, new: &Entry) -> Result<(), Full> {
+        let Some(user) = new.user.as_deref() else { return Ok(()) };
+        let held: Vec<_> = open.values().filter(|entry| entry.is_of(Some(user))).collect();
+        if held.len() >= self.user {
+            return Err(Full::User);
+        }
+        let all = held.into_iter().map(Arc::as_ref).chain([new]);
+        let topics: HashSet<_> =
+            all.flat_map(|entry| entry.subscriptions.iter().map(|(key, _, _)| *key)).collect();
+        if topics.len() > self.user_topics { Err(Full::UserTopics) } else { Ok(()) }
+    }
+}
+
 impl Entry {
+    /// Whether it is that user's; everything is somebody's where none is named.
+    fn is_of(&self, user: Option<&str>) -> bool {
+        user.is_none_or(|user| self.user.as_deref() == Some(user))
+    }
+
     fn describe(&self, id: &str) -> control::Connection {
         let subscriptions = self
             .subscriptions
@@ -111,7 +165,12 @@ impl Entry {
                 last: Some(last.load(Ordering::Relaxed)).filter(|last| *last >= 0).map(Tick::from_millis),
             })
             .collect();
-        control::Connection { id: id.to_owned(), user: None, opened: self.opened, subscriptions }
+        control::Connection {
+            id: id.to_owned(),
+            user: self.user.as_deref().map(str::to_owned),
+            opened: self.opened,
+            subscriptions,
+        }
     }
 }
 
@@ -144,7 +203,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.all.open.lock().remove(&self.id);
         self.all.metrics.active_connections.dec();
-        self.all.metrics.connection_duration.observe(self.since.elapsed().as_secs_f64());
+        let lived = self.since.elapsed().as_secs_f64();
+        self.all.metrics.connection_duration.observe(lived);
+        info!(connection.id = self.id, user = self.entry.user.as_deref(), seconds = lived, "stream closed");
     }
 }
 
@@ -172,9 +233,44 @@ impl Pressure {
 
 #[cfg(test)]
 mod tests {
+    use promcast_proto::topic::{Datasource, Topic};
     use proptest::prelude::*;
 
     use super::*;
+
+    fn key(query: &str) -> (Key, Interval) {
+        (Topic::new(Datasource::default(), query.to_owned()).key(), Interval::from_secs(5).unwrap())
+    }
+
+    #[test]
+    fn a_user_has_so_many_places_and_topics_and_no_more() {
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let all = Connections::new(Limits { all: 6, user: 3, user_topics: 2 }, metrics);
+        let open =
+            |id: &str, user: Option<&str>, query| all.open(id, user.map(Into::into), Tick::MIN, [key(query)]);
+        let _one = open("1", Some("ann"), "a").unwrap();
+        let _two = open("2", Some("ann"), "b").unwrap();
+        assert_eq!(open("3", Some("ann"), "c").unwrap_err(), Full::UserTopics);
+        let three = open("3", Some("ann"), "a").unwrap();
+        assert_eq!(open("4", Some("ann"), "a").unwrap_err(), Full::User);
+        let _other = open("4", Some("ben"), "c").unwrap();
+        let _nobody = (open("5", None, "x").unwrap(), open("6", None, "y").unwrap());
+        assert_eq!(open("7", Some("cid"), "a").unwrap_err(), Full::Replica);
+        drop(three);
+        open("3", Some("ann"), "b").unwrap();
+    }
+
+    #[test]
+    fn a_user_sees_and_closes_their_own_and_whoever_sees_all_those_of_all() {
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let all = Connections::new(Limits { all: 9, user: 9, user_topics: 9 }, metrics);
+        let _ann = all.open("a", Some("ann".into()), Tick::MIN, []).unwrap();
+        let _ben = all.open("b", Some("ben".into()), Tick::MIN, []).unwrap();
+        let ids = |user| all.list(user).into_iter().map(|held| held.id).collect::<Vec<_>>();
+        assert_eq!((ids(Some("ann")), ids(None).len(), ids(Some("cid")).len()), (vec!["a".to_owned()], 2, 0));
+        assert!(!all.close("b", Some("ann")), "somebody else's connection was closed");
+        assert!(all.close("b", Some("ben")) && all.close("a", None));
+    }
 
     proptest! {
         #[test]

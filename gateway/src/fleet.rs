@@ -194,11 +194,16 @@ mod tests {
     use promcast_runtime::bus::embedded::Embedded;
 
     use super::*;
+    use crate::connections;
     use crate::metrics::Metrics;
+
+    fn limits() -> connections::Limits {
+        connections::Limits { all: 10, user: 10, user_topics: 10 }
+    }
 
     fn replica(bus: &Arc<dyn Bus>, name: &str, tasks: &Tasks) -> Fleet {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-        Fleet::start(bus.clone(), Connections::new(10, metrics), name.to_owned(), tasks)
+        Fleet::start(bus.clone(), Connections::new(limits(), metrics), name.to_owned(), tasks)
     }
 
     #[tokio::test(start_paused = true)]
@@ -207,7 +212,7 @@ mod tests {
         let tasks = Tasks::default();
         let (one, two) = (replica(&bus, "one", &tasks), replica(&bus, "two", &tasks));
         tokio::time::sleep(HERE * 2).await;
-        let held = two.connections.open("c", Tick::MIN, []).unwrap();
+        let held = two.connections.open("c", None, Tick::MIN, []).unwrap();
 
         let status = one.status(None).await;
         assert_eq!((status.known, status.replicas.len()), (2, 2));

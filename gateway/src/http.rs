@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use promcast_proto::problem::Type;
 use promcast_proto::tick::Interval;
 use promcast_runtime::clock::Clock;
@@ -18,7 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Pace, Tickets};
 use crate::connections::Connections;
 use crate::fleet::Fleet;
 use crate::hub::Hub;
@@ -26,8 +26,10 @@ use crate::metrics::Metrics;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
 
+mod admission;
 mod client;
 mod connection;
+mod credentials;
 mod listener;
 mod params;
 mod problem;
@@ -35,11 +37,13 @@ mod rate;
 mod socket;
 mod span;
 mod stream;
+mod ticket;
 pub mod tls;
 
 pub use client::TrustedProxies;
+pub use credentials::Cookie;
 pub use listener::{Transport, serve};
-pub use rate::{InvalidRate, Rate};
+pub use rate::{InvalidRate, Rate, UserRate};
 
 use problem::Problem;
 use span::REQUEST_ID;
@@ -48,6 +52,16 @@ use span::REQUEST_ID;
 pub struct State {
     /// Who is asking.
     pub authenticator: Authenticator,
+    /// Where a token may be besides the header.
+    pub cookie: Cookie,
+    /// What is shown in place of a token, where that is set up.
+    pub tickets: Option<Tickets>,
+    /// How often the access of open streams is confirmed.
+    pub vigil_pace: Pace,
+    /// How many streams a user may open.
+    pub user_rate: UserRate,
+    /// Whether the text of queries is logged.
+    pub log_queries: bool,
     /// What they may see.
     pub scope: Scope,
     /// Where it comes from.
@@ -89,6 +103,9 @@ const STREAM: &str = "/api/v1/metrics/stream";
 /// The path of all connections.
 const STATUS: &str = "/api/v1/metrics/stream/status";
 
+/// The path of tickets.
+const TICKET: &str = "/api/v1/metrics/stream/ticket";
+
 /// The path of one connection.
 const CONNECTION: &str = "/api/v1/metrics/stream/{connection_id}";
 
@@ -100,6 +117,8 @@ const REQUEST_MAX: usize = 32 * 1024;
 pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let metrics = state.metrics.clone();
     let stream = get(stream::open).layer(rate::layer(&edge.rate, state.metrics.clone()));
+    let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
+    let cookies = state.cookie.name.is_some();
     let layers = ServiceBuilder::new()
         .layer(from_fn(span::forget_bad_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
@@ -109,11 +128,12 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
         }))
-        .layer(cors(edge.origins))
+        .layer(cors(edge.origins, cookies))
         .layer(from_fn(limit_size))
         .layer(from_fn_with_state(edge.trusted_proxies, client::identify));
     Router::new()
         .route(STREAM, stream)
+        .route(TICKET, ticket)
         .route(STATUS, get(connection::status))
         .route(CONNECTION, delete(connection::close))
         .route("/", get(page))
@@ -160,10 +180,11 @@ async fn limit_size(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
+fn cors(origins: Vec<HeaderValue>, cookies: bool) -> CorsLayer {
     CorsLayer::new()
+        .allow_credentials(cookies)
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, HeaderName::from_static("last-event-id"), REQUEST_ID])
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))

@@ -6,6 +6,7 @@ use promcast_proto::code::GapReason;
 use promcast_proto::problem;
 use std::sync::Arc;
 
+use crate::auth::Reason;
 use prometheus::core::{Atomic, GenericCounter, GenericCounterVec};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
@@ -56,10 +57,30 @@ labels! {
         AtCapacity = "at_capacity",
         /// The address opens too many streams.
         RateLimited = "rate_limited",
+        /// The user opens too many streams, or holds as many as one may.
+        UserLimit = "user_limit",
         /// The replica is going away.
         Draining = "draining",
+        /// The caller's token expired, or access was taken away, or could not be confirmed.
+        AccessEnded = "access_ended",
         /// The socket took no byte for too long.
         WriteStalled = "write_stalled",
+    }
+}
+
+labels! {
+    /// Whether somebody was let in.
+    Admission {
+        /// They were.
+        Admitted = "admitted",
+        /// They showed nothing.
+        Missing = "missing",
+        /// What they showed does not count.
+        Refused = "refused",
+        /// It is not theirs to see.
+        Forbidden = "forbidden",
+        /// Whoever knows could not be asked.
+        Unavailable = "unavailable",
     }
 }
 
@@ -113,6 +134,8 @@ pub struct Metrics {
     received: IntCounterVec,
     skipped: IntCounterVec,
     problems: IntCounterVec,
+    admissions: IntCounterVec,
+    refusals: IntCounterVec,
 }
 
 impl Metrics {
@@ -165,6 +188,16 @@ impl Metrics {
                 "Problem documents sent, by type.",
                 "type",
             )?,
+            admissions: new.counters(
+                "promcast_gateway_admissions_total",
+                "Requests that needed to know who sends them, by whether they were let in.",
+                "outcome",
+            )?,
+            refusals: new.counters(
+                "promcast_gateway_refused_tokens_total",
+                "Tokens that did not count, by reason.",
+                "reason",
+            )?,
         };
         metrics.touch();
         Ok(metrics)
@@ -175,6 +208,8 @@ impl Metrics {
         Asked::ALL.iter().for_each(|label| drop(self.asked(*label)));
         Received::ALL.iter().for_each(|label| drop(self.received(*label)));
         GapReason::ALL.iter().for_each(|label| drop(self.skipped(*label)));
+        Admission::ALL.iter().for_each(|label| drop(self.admission(*label)));
+        Reason::ALL.iter().for_each(|label| drop(self.refusal(*label)));
         problem::Type::ALL.iter().for_each(|label| drop(self.problem(*label)));
     }
 
@@ -201,6 +236,16 @@ impl Metrics {
     /// Ticks told as lost.
     pub fn skipped(&self, reason: GapReason) -> IntCounter {
         one(&self.skipped, reason.as_str())
+    }
+
+    /// Requests let in or not.
+    pub fn admission(&self, outcome: Admission) -> IntCounter {
+        one(&self.admissions, outcome.as_str())
+    }
+
+    /// Tokens that did not count.
+    pub fn refusal(&self, reason: Reason) -> IntCounter {
+        one(&self.refusals, reason.as_str())
     }
 
     /// Problem documents sent.

@@ -94,6 +94,8 @@ codes! {
         TokenExpired = "token_expired",
         /// The caller may no longer see what the stream shows.
         AccessRevoked = "access_revoked",
+        /// Nobody who knows whether the caller may still see it could be asked.
+        AccessUnconfirmed = "access_unconfirmed",
         /// The connection reached its lifetime; reconnecting spreads clients over the replicas anew.
         MaxLifetime = "max_lifetime",
         /// The client's socket took no byte for too long.
@@ -109,6 +111,7 @@ impl ShutdownCode {
             Self::ClosedByRequest => "the stream was closed by request",
             Self::TokenExpired => "the token has expired",
             Self::AccessRevoked => "access was revoked",
+            Self::AccessUnconfirmed => "access could not be confirmed",
             Self::MaxLifetime => "the stream has reached its lifetime",
             Self::WriteStalled => "the client took no bytes for too long",
         }
@@ -117,7 +120,7 @@ impl ShutdownCode {
     /// Whether the client should come back.
     pub fn reconnect(self) -> bool {
         match self {
-            Self::Draining | Self::MaxLifetime | Self::WriteStalled => true,
+            Self::Draining | Self::AccessUnconfirmed | Self::MaxLifetime | Self::WriteStalled => true,
             Self::ClosedByRequest | Self::TokenExpired | Self::AccessRevoked => false,
         }
     }

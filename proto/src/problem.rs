@@ -15,6 +15,8 @@ pub enum Type {
     UnknownDatasource,
     /// The query asks for what is not the caller's to see.
     Forbidden,
+    /// No proof of who is asking was sent, or it does not count.
+    Unauthenticated,
     /// No such path.
     NotFound,
     /// The path exists, for other methods.
@@ -27,6 +29,8 @@ pub enum Type {
     HeadersTooLarge,
     /// Too many new streams from this address.
     RateLimited,
+    /// The user holds as many streams, or topics, as one may.
+    UserLimit,
     /// This replica holds as many connections as it may.
     AtCapacity,
     /// This replica is going away.
@@ -45,12 +49,14 @@ impl Type {
         Self::InvalidCursor,
         Self::UnknownDatasource,
         Self::Forbidden,
+        Self::Unauthenticated,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
         Self::UriTooLong,
         Self::HeadersTooLarge,
         Self::RateLimited,
+        Self::UserLimit,
         Self::AtCapacity,
         Self::Draining,
         Self::Unavailable,
@@ -65,12 +71,14 @@ impl Type {
             Self::InvalidCursor => "invalid-cursor",
             Self::UnknownDatasource => "unknown-datasource",
             Self::Forbidden => "forbidden",
+            Self::Unauthenticated => "unauthenticated",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::NotAcceptable => "not-acceptable",
             Self::UriTooLong => "uri-too-long",
             Self::HeadersTooLarge => "headers-too-large",
             Self::RateLimited => "rate-limited",
+            Self::UserLimit => "user-limit",
             Self::AtCapacity => "at-capacity",
             Self::Draining => "draining",
             Self::Unavailable => "unavailable",
@@ -91,12 +99,14 @@ impl Type {
             Self::InvalidCursor => "The last event id is not valid",
             Self::UnknownDatasource => "There is no such datasource",
             Self::Forbidden => "This is not yours to see",
+            Self::Unauthenticated => "A valid token is needed",
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "The path does not take this method",
             Self::NotAcceptable => "The path cannot answer in a form that the client accepts",
             Self::UriTooLong => "The request line is too long",
             Self::HeadersTooLarge => "The request headers are too large",
             Self::RateLimited => "Too many new streams",
+            Self::UserLimit => "Too much at once for one user",
             Self::AtCapacity => "This replica is full",
             Self::Draining => "This replica is shutting down",
             Self::Unavailable => "Not available at the moment",

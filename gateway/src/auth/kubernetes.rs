@@ -144,6 +144,11 @@ impl Reviewer {
         self.0.identities.get(token.digest(), self.0.identity(token, expires)).await
     }
 
+    /// Whether `subject` sees all namespaces.
+    pub async fn sees_all(&self, subject: &Subject) -> Result<bool, Error> {
+        self.0.may_see(subject, None).await
+    }
+
     /// How far `subject`, whose token this is, sees: over all namespaces or those of `wanted`, and nothing where one of those is
     /// not theirs to see.
     pub async fn sight(

@@ -82,6 +82,33 @@ pub enum Sight {
     Only(Namespaces),
 }
 
+impl fmt::Display for Sight {
+    /// For logs: `all`, or the namespaces.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Only(names) => {
+                for (place, name) in names.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { "," };
+                    write!(f, "{comma}{name}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Sight {
+    /// Whether all that `other` sees is seen.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(own), Self::Only(others)) => others.iter().all(|name| own.contains(name)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +129,15 @@ mod tests {
         let twice = ["b", "a", "b"].map(|name| name.parse().unwrap());
         let names = Namespaces::new(twice).unwrap();
         assert_eq!(names.iter().map(Namespace::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn one_sight_covers_another_where_it_has_all_of_it() {
+        let only = |names: &[&str]| {
+            Sight::Only(Namespaces::new(names.iter().map(|name| name.parse().unwrap())).unwrap())
+        };
+        assert!(Sight::All.covers(&Sight::All) && Sight::All.covers(&only(&["a"])));
+        assert!(only(&["a", "b"]).covers(&only(&["b"])) && only(&["a"]).covers(&only(&["a"])));
+        assert!(!only(&["a"]).covers(&Sight::All) && !only(&["a"]).covers(&only(&["a", "b"])));
     }
 }

@@ -13,6 +13,12 @@ pub struct Stream {
     /// Streams that this replica holds at most. Beyond, it answers 503 with a Retry-After.
     #[arg(long, env, default_value = "100")]
     pub max_connections: usize,
+    /// Streams of one user that this replica holds at most. Counts where users are told apart.
+    #[arg(long, env, default_value = "20")]
+    pub max_connections_per_user: usize,
+    /// Different queries of one user that this replica streams at most. Counts where users are told apart.
+    #[arg(long, env, default_value = "100")]
+    pub max_topics_per_user: usize,
     /// The interval of a stream that names none, in seconds, 5 to 300.
     #[arg(long, env, default_value = "15", value_parser = read_interval)]
     pub interval: Interval,
@@ -35,10 +41,10 @@ pub struct Stream {
     /// How long a topic goes on when its last client has left, such as `15s`: a page that is reloaded finds it warm.
     #[arg(long, env, default_value = "15s", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub linger: Duration,
-    /// New streams an address may open in each second, once its burst is used up.
+    /// New streams an address, or a user, may open in each second, once the burst is used up.
     #[arg(long, env, default_value = "10")]
     pub open_rate: NonZeroU32,
-    /// New streams an address may open at once after a quiet time.
+    /// New streams an address, or a user, may open at once after a quiet time.
     #[arg(long, env, default_value = "40")]
     pub open_burst: NonZeroU32,
     /// A client whose socket takes no byte for so long is closed, such as `10s`.
@@ -72,6 +78,8 @@ impl Stream {
     fn check(&self) -> Result<(), Zero> {
         let zero = [
             ("max_connections", self.max_connections == 0),
+            ("max_connections_per_user", self.max_connections_per_user == 0),
+            ("max_topics_per_user", self.max_topics_per_user == 0),
             ("query_timeout", self.query_timeout.is_zero()),
             ("update_bytes", self.update_bytes == 0),
             ("lag", self.lag == 0),

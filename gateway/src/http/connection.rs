@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State as Shared};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use promcast_proto::problem::Type;
 use promcast_proto::tick::{Interval, Tick};
@@ -31,6 +31,9 @@ struct Status {
 #[derive(Serialize)]
 struct Connection {
     connection_id: String,
+    /// Whose it is, where users are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
     replica: String,
     /// Unix milliseconds.
     opened: Tick,
@@ -45,9 +48,13 @@ struct Subscription {
     last_tick: Option<Tick>,
 }
 
-/// The connections of all replicas.
-pub(super) async fn status(Shared(state): Shared<Arc<State>>) -> Result<Response, Problem> {
-    let fleet = state.fleet.status(None).await;
+/// The connections on all replicas: the caller's own, or everybody's where the caller sees all metrics.
+pub(super) async fn status(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = state.identify(&headers).await?;
+    let fleet = state.fleet.status(caller.confined_to()).await;
     let answered = fleet.replicas.len();
     let connections = fleet
         .replicas
@@ -62,25 +69,27 @@ pub(super) async fn status(Shared(state): Shared<Arc<State>>) -> Result<Response
 }
 
 fn describe(replica: &str, connection: promcast_proto::control::Connection) -> Connection {
-    let subscriptions = connection
-        .subscriptions
+    let promcast_proto::control::Connection { id, user, opened, subscriptions } = connection;
+    let subscriptions = subscriptions
         .into_iter()
         .map(|held| Subscription { topic: held.key, interval: held.interval, last_tick: held.last })
         .collect();
     let replica = replica.to_owned();
-    Connection { connection_id: connection.id, replica, opened: connection.opened, subscriptions }
+    Connection { connection_id: id, user, replica, opened, subscriptions }
 }
 
-/// Closes a connection, wherever it is.
+/// Closes a connection, wherever it is. Somebody else's is as unknown as one that there is not.
 pub(super) async fn close(
     Shared(state): Shared<Arc<State>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
+    let caller = state.identify(&headers).await?;
     // What is no id at all is asked of nobody.
     let Ok(id) = id.parse::<uuid::Uuid>() else { return Err(unknown()) };
-    match state.fleet.close(&id.to_string(), None).await {
+    match state.fleet.close(&id.to_string(), caller.confined_to()).await {
         Closed::Yes => {
-            info!(connection.id = %id, "connection closed by request");
+            info!(connection.id = %id, user = caller.user().map(AsRef::<str>::as_ref), "connection closed by request");
             Ok(StatusCode::NO_CONTENT)
         }
         Closed::Unknown => Err(unknown()),

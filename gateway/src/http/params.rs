@@ -7,6 +7,7 @@ use promcast_proto::tick::{INTERVAL_SECONDS, Interval, Tick};
 use promcast_proto::topic::Datasource;
 
 use super::problem::Problem;
+use crate::auth::{Namespace, Namespaces};
 
 /// What a client asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,12 +20,22 @@ pub(super) struct Params {
     pub(super) datasource: Datasource,
     /// The last tick that the client has seen.
     pub(super) after: Option<Tick>,
+    /// The namespaces that it is narrowed to.
+    pub(super) namespaces: Option<Namespaces>,
+    /// What is shown in place of a token.
+    pub(super) ticket: Option<String>,
 }
 
 /// What a stream can be asked for by.
-const KNOWN: [&str; 4] = ["query", "interval", "datasource", "last_event_id"];
+const KNOWN: [&str; 5] = ["query", "interval", "datasource", "last_event_id", "ticket"];
 
-/// Reads the parameters. Each may be given once.
+/// The one parameter that may be given more than once.
+const NAMESPACE: &str = "namespace";
+
+/// The most namespaces that a request may name.
+const NAMESPACES_MAX: usize = 100;
+
+/// Reads the parameters. Each may be given once, but for `namespace`.
 pub(super) fn read(
     query_string: &str,
     headers: &HeaderMap,
@@ -32,11 +43,17 @@ pub(super) fn read(
     now: Tick,
 ) -> Result<Params, Problem> {
     let mut values: [Option<String>; KNOWN.len()] = Default::default();
+    let mut namespaces = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query_string.as_bytes()) {
+        if name == NAMESPACE {
+            namespaces.push(read_namespace(&value)?);
+            continue;
+        }
         let Some(slot) = KNOWN.iter().position(|known| *known == name).and_then(|at| values.get_mut(at))
         else {
             let name: String = name.chars().take(40).collect();
-            let detail = format!("there is no parameter `{name}`; there are {}", KNOWN.join(", "));
+            let detail =
+                format!("there is no parameter `{name}`; there are {}, {NAMESPACE}", KNOWN.join(", "));
             return Err(Problem::new(Type::InvalidParameter, detail));
         };
         if slot.replace(value.into_owned()).is_some() {
@@ -44,7 +61,11 @@ pub(super) fn read(
             return Err(Problem::new(Type::InvalidParameter, detail));
         }
     }
-    let [query, interval, datasource, last_event_id] = values;
+    if namespaces.len() > NAMESPACES_MAX {
+        let detail = format!("`{NAMESPACE}` is given more than {NAMESPACES_MAX} times");
+        return Err(Problem::new(Type::InvalidParameter, detail));
+    }
+    let [query, interval, datasource, last_event_id, ticket] = values;
     let missing = || {
         Problem::new(
             Type::InvalidQuery,
@@ -57,6 +78,8 @@ pub(super) fn read(
         interval,
         datasource: datasource.map_or_else(|| Ok(Datasource::default()), |name| read_datasource(&name))?,
         after: after(last_event_id, headers, interval, now)?,
+        namespaces: Namespaces::new(namespaces),
+        ticket,
     })
 }
 
@@ -70,6 +93,10 @@ fn read_interval(text: &str) -> Result<Interval, Problem> {
             format!("`interval` must be a whole number of seconds from {least} to {most}, not `{text}`");
         Problem::new(Type::InvalidParameter, detail)
     })
+}
+
+fn read_namespace(name: &str) -> Result<Namespace, Problem> {
+    name.parse().map_err(|error| Problem::new(Type::InvalidParameter, format!("`{NAMESPACE}`: {error}")))
 }
 
 fn read_datasource(name: &str) -> Result<Datasource, Problem> {

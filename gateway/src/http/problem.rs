@@ -9,6 +9,7 @@ use rand::RngExt;
 use serde::Serialize;
 use tracing::error;
 
+use crate::auth::Denied;
 use crate::metrics::Metrics;
 use crate::scope;
 
@@ -18,7 +19,15 @@ pub(super) struct Problem {
     kind: Type,
     detail: String,
     position: Option<usize>,
+    /// How a caller who is not known can make itself known (RFC 9110, 11.6.1).
+    challenge: Option<&'static str>,
 }
+
+/// Where no token was sent (RFC 6750, 3: then there is no error code).
+const TOKEN_NEEDED: &str = r#"Bearer realm="promcast""#;
+
+/// Where the token does not count.
+const TOKEN_REFUSED: &str = r#"Bearer realm="promcast", error="invalid_token""#;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -34,7 +43,7 @@ struct Document<'a> {
 impl Problem {
     /// `detail` tells the caller what to change.
     pub(super) fn new(kind: Type, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), position: None }
+        Self { kind, detail: detail.into(), position: None, challenge: None }
     }
 }
 
@@ -44,12 +53,13 @@ fn status(kind: Type) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         Type::Forbidden => StatusCode::FORBIDDEN,
+        Type::Unauthenticated => StatusCode::UNAUTHORIZED,
         Type::NotFound => StatusCode::NOT_FOUND,
         Type::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Type::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         Type::UriTooLong => StatusCode::URI_TOO_LONG,
         Type::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Type::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Type::RateLimited | Type::UserLimit => StatusCode::TOO_MANY_REQUESTS,
         Type::AtCapacity | Type::Draining | Type::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Type::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -60,13 +70,14 @@ fn status(kind: Type) -> StatusCode {
 fn retry_after(kind: Type) -> Option<u64> {
     let seconds = match kind {
         Type::RateLimited => 1..=5,
-        Type::AtCapacity => 2..=10,
+        Type::AtCapacity | Type::UserLimit => 2..=10,
         Type::Draining | Type::Unavailable => 1..=5,
         Type::InvalidQuery
         | Type::InvalidParameter
         | Type::InvalidCursor
         | Type::UnknownDatasource
         | Type::Forbidden
+        | Type::Unauthenticated
         | Type::NotFound
         | Type::MethodNotAllowed
         | Type::NotAcceptable
@@ -92,6 +103,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if let Some(seconds) = retry_after(self.kind) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -113,6 +127,35 @@ pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next
     response
 }
 
+impl From<Denied> for Problem {
+    /// In words that tell nobody what there is: why a token is refused stands in a metric.
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Missing => {
+                let detail = "send a token: `Authorization: Bearer <token>`";
+                Self { challenge: Some(TOKEN_NEEDED), ..Self::new(Type::Unauthenticated, detail) }
+            }
+            Denied::Refused(_) => {
+                let detail = "the token does not count here, or no longer; get a new one";
+                Self { challenge: Some(TOKEN_REFUSED), ..Self::new(Type::Unauthenticated, detail) }
+            }
+            Denied::Nothing => Self::new(Type::Forbidden, scope::Error::Forbidden.to_string()),
+            Denied::MustName => {
+                let detail = "say which namespaces you mean: `namespace=NAME`, once for each";
+                Self::new(Type::InvalidParameter, detail)
+            }
+            Denied::TooMany { most } => {
+                let detail = format!("name at most {most} namespaces: `namespace=NAME`, once for each");
+                Self::new(Type::InvalidParameter, detail)
+            }
+            Denied::Unavailable(_) => {
+                let detail = "it cannot be found out at the moment what you may see; try again";
+                Self::new(Type::Unavailable, detail)
+            }
+        }
+    }
+}
+
 impl From<scope::Error> for Problem {
     fn from(error: scope::Error) -> Self {
         match error {
@@ -125,7 +168,7 @@ impl From<scope::Error> for Problem {
                     | scope::Invalid::Unparsable
                     | scope::Invalid::Unprintable(_) => None,
                 };
-                Self { kind: Type::InvalidQuery, detail: invalid.to_string(), position }
+                Self { position, ..Self::new(Type::InvalidQuery, invalid.to_string()) }
             }
             scope::Error::Forbidden => Self::new(Type::Forbidden, error.to_string()),
             scope::Error::Datasource(_) => Self::new(Type::UnknownDatasource, error.to_string()),

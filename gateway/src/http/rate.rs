@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::response::IntoResponse;
 use governor::middleware::NoOpMiddleware;
+use governor::{DefaultKeyedRateLimiter, Quota};
 use promcast_proto::problem::Type;
 use promcast_runtime::lifecycle::Tasks;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
@@ -49,6 +50,31 @@ impl Rate {
             }
         });
         Ok(Self(config))
+    }
+}
+
+/// How many streams a user may open, from however many addresses. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct UserRate(Arc<DefaultKeyedRateLimiter<Arc<str>>>);
+
+impl UserRate {
+    /// So many a second and, after a quiet time, so many at once.
+    pub fn new(per_second: NonZeroU32, burst: NonZeroU32, tasks: &Tasks) -> Self {
+        let quota = Quota::per_second(per_second).allow_burst(burst);
+        let limiter = Arc::new(DefaultKeyedRateLimiter::keyed(quota));
+        let kept = limiter.clone();
+        tasks.background().spawn("user rate limiter", async move {
+            loop {
+                tokio::time::sleep(FORGET).await;
+                kept.retain_recent();
+            }
+        });
+        Self(limiter)
+    }
+
+    /// Whether this user may open one more now.
+    pub(super) fn allows(&self, user: &Arc<str>) -> bool {
+        self.0.check_key(user).is_ok()
     }
 }
 

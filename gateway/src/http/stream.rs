@@ -13,11 +13,11 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::State;
+use super::admission::Wanted;
 use super::client::Client;
 use super::params::{self, Params};
 use super::problem::Problem;
-use crate::auth::{Principal, Sight};
-use crate::connections::{Connection, Pressure};
+use crate::connections::{Connection, Full, Pressure};
 use crate::hub::Signal;
 use crate::metrics::ConnectionError;
 use crate::scope::Grant;
@@ -36,18 +36,29 @@ pub(super) async fn open(
     }
     let query_string = request.uri().query().unwrap_or_default();
     let params = params::read(query_string, request.headers(), state.default_interval, state.clock.now())?;
-    let Principal::Anonymous = state.authenticator.principal();
-    let Params { query, interval, datasource, after } = params;
-    let grant = state.scope.authorise(&Sight::All, datasource, query).await?;
+    let Params { query, interval, datasource, after, namespaces, ticket } = params;
+    let wanted = Wanted { datasource: &datasource, query: &query, namespaces, ticket };
+    let (access, vigil) = state.admit(request.headers(), wanted).await?;
+    let user = access.caller.user();
+    if user.is_some_and(|user| !state.user_rate.allows(user)) {
+        state.metrics.connection_error(ConnectionError::RateLimited).inc();
+        let detail =
+            "this user opens streams too fast; wait, and keep streams open instead of opening new ones";
+        return Err(Problem::new(Type::RateLimited, detail));
+    }
+    let grant = state.scope.authorise(&access.sight, datasource, query).await?;
 
     let id = Uuid::now_v7().to_string();
-    let connection = place(&state, &id, grant.topic().key(), interval)?;
+    let connection = place(&state, &id, user.cloned(), (grant.topic().key(), interval))?;
     let signal = Arc::new(Signal::default());
     let (feed, resume) = state.hub.attach(&grant, interval, after, signal.clone(), 0);
     info!(
         connection.id = id,
         client.address = %client.0,
+        user = user.map(AsRef::<str>::as_ref),
+        sight = %access.sight,
         topic = %grant.topic().key(),
+        query = state.log_queries.then(|| grant.given()),
         interval_seconds = interval.secs(),
         "stream opened"
     );
@@ -64,6 +75,7 @@ pub(super) async fn open(
         hello,
         signal,
         pressure: request.extensions().get::<Arc<Pressure>>().cloned().unwrap_or_default(),
+        vigil,
         soft: state.soft.clone(),
         rhythm: state.rhythm,
         clock: state.clock.clone(),
@@ -72,21 +84,34 @@ pub(super) async fn open(
     Ok(respond(request.version(), stream))
 }
 
-/// A place on this replica, unless it is full or going away.
-fn place(state: &State, id: &str, topic: Key, interval: Interval) -> Result<Connection, Problem> {
+/// A place on this replica, unless it is full or going away, or the user has all that one may have.
+fn place(
+    state: &State,
+    id: &str,
+    user: Option<Arc<str>>,
+    subscription: (Key, Interval),
+) -> Result<Connection, Problem> {
+    let refuse = |reason: ConnectionError, kind: Type, detail: &str| {
+        state.metrics.connection_error(reason).inc();
+        Problem::new(kind, detail)
+    };
     if state.soft.is_cancelled() {
-        state.metrics.connection_error(ConnectionError::Draining).inc();
-        return Err(Problem::new(
-            Type::Draining,
-            "this replica is shutting down; connect again to reach another",
-        ));
+        let detail = "this replica is shutting down; connect again to reach another";
+        return Err(refuse(ConnectionError::Draining, Type::Draining, detail));
     }
-    state.connections.open(id, state.clock.now(), [(topic, interval)]).ok_or_else(|| {
-        state.metrics.connection_error(ConnectionError::AtCapacity).inc();
-        Problem::new(
-            Type::AtCapacity,
-            "this replica holds as many streams as it may; try again, or reach another",
-        )
+    state.connections.open(id, user, state.clock.now(), [subscription]).map_err(|full| match full {
+        Full::Replica => {
+            let detail = "this replica holds as many streams as it may; try again, or reach another";
+            refuse(ConnectionError::AtCapacity, Type::AtCapacity, detail)
+        }
+        Full::User => {
+            let detail = "you hold as many streams here as one user may; close one, or reach another replica";
+            refuse(ConnectionError::UserLimit, Type::UserLimit, detail)
+        }
+        Full::UserTopics => {
+            let detail = "you stream as many different queries here as one user may; close one first";
+            refuse(ConnectionError::UserLimit, Type::UserLimit, detail)
+        }
     })
 }
 

@@ -18,9 +18,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::event;
+use crate::auth::Vigil;
 use crate::connections::{Connection, Pressure};
 use crate::hub::{Feed, Next, Signal};
-use crate::metrics::{Metrics, Sent};
+use crate::metrics::{ConnectionError, Metrics, Sent};
 
 /// Clients wait between one and three seconds before they come back, each another time.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub signal: Arc<Signal>,
     /// Whether the way to the client is blocked.
     pub pressure: Arc<Pressure>,
+    /// Watches over the caller's access, where anybody's is watched over.
+    pub vigil: Option<Vigil>,
     /// Cancelled when the replica goes away.
     pub soft: CancellationToken,
     /// How it behaves over time.
@@ -77,6 +80,7 @@ pub struct Stream {
     next_heartbeat: Instant,
     beat: Pin<Box<Sleep>>,
     soft: Pin<Box<WaitForCancellationFutureOwned>>,
+    vigil: Option<Pin<Box<dyn Future<Output = ShutdownCode> + Send>>>,
     end: Pin<Box<Sleep>>,
     end_code: ShutdownCode,
     ended: bool,
@@ -97,7 +101,7 @@ pub(crate) fn retry() -> Duration {
 impl Stream {
     /// A stream that begins with `connected`.
     pub fn new(parts: Parts) -> Self {
-        let Parts { connection, feeds, hello, signal, pressure, soft, rhythm, clock, metrics } = parts;
+        let Parts { connection, feeds, hello, signal, pressure, vigil, soft, rhythm, clock, metrics } = parts;
         let now = Instant::now();
         let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
         let mut stream = Self {
@@ -115,6 +119,7 @@ impl Stream {
             next_heartbeat: now + rhythm.heartbeat,
             beat: Box::pin(sleep_until(now + rhythm.heartbeat.min(rhythm.comment))),
             soft: Box::pin(soft.cancelled_owned()),
+            vigil: vigil.map(|vigil| Box::pin(vigil.end()) as Pin<Box<_>>),
             end: Box::pin(sleep_until(now + lifetime)),
             end_code: ShutdownCode::MaxLifetime,
             ended: false,
@@ -182,6 +187,9 @@ impl Stream {
         }
         if self.closed.as_mut().poll(cx).is_ready() {
             self.end_code = ShutdownCode::ClosedByRequest;
+        } else if let Some(Poll::Ready(code)) = self.vigil.as_mut().map(|vigil| vigil.as_mut().poll(cx)) {
+            self.end_code = code;
+            self.metrics.connection_error(ConnectionError::AccessEnded).inc();
         } else if self.end.as_mut().poll(cx).is_pending() {
             return false;
         }

@@ -11,7 +11,7 @@ use promcast_runtime::lifecycle::Tasks;
 
 use super::*;
 use crate::auth::Sight;
-use crate::connections::Connections;
+use crate::connections::{Connections, Limits as Places};
 use crate::hub::{self, Hub};
 use crate::scope::{Labels, Scope};
 
@@ -39,7 +39,7 @@ impl Bench {
             hub::Settings { limits, query_timeout: Duration::from_secs(10), update_bytes: 1 << 20 };
         let tasks = Tasks::default();
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), settings, metrics.clone());
-        let connections = Connections::new(1, metrics.clone());
+        let connections = Connections::new(Places { all: 1, user: 1, user_topics: 1 }, metrics.clone());
         let (pressure, started) = (Arc::default(), Instant::now());
         Self { bus, hub, clock, metrics, connections, tasks, pressure, started }
     }
@@ -57,7 +57,7 @@ impl Bench {
             feeds.push((feed, None));
         }
         Stream::new(Parts {
-            connection: self.connections.open("c", self.clock.now(), []).unwrap(),
+            connection: self.connections.open("c", None, self.clock.now(), []).unwrap(),
             feeds,
             hello: event::Connected {
                 connection_id: "c".to_owned(),
@@ -68,6 +68,7 @@ impl Bench {
             },
             signal,
             pressure: self.pressure.clone(),
+            vigil: None,
             soft: self.tasks.soft().clone(),
             rhythm: Rhythm {
                 heartbeat: Duration::from_secs(30),
@@ -186,7 +187,7 @@ async fn a_drain_ends_the_stream_within_its_window() {
     assert_eq!(bench.metrics.active_connections.get(), 1);
     drop(stream);
     assert_eq!(bench.metrics.active_connections.get(), 0);
-    assert!(bench.connections.open("d", bench.clock.now(), []).is_some(), "the place is not free again");
+    assert!(bench.connections.open("d", None, bench.clock.now(), []).is_ok(), "the place is not free again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use crate::config::Config;
 /// The section as these lines of the file, flags and variables give it.
 fn section(lines: &str, args: &[&str], env: &[(&str, &str)]) -> Result<Option<Jwt>, String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    let base = "prometheus_url = 'http://127.0.0.1:9090'\n[auth]\nmode = 'none'\n";
+    let base = "prometheus_url = 'http://127.0.0.1:9090'\n[auth]\nmode = 'jwt'\n";
     write!(file, "{base}{lines}").unwrap();
     let path = file.path().to_str().unwrap();
     let args = ["promcast-gateway", "--config", path].iter().chain(args).map(Into::into).collect();
@@ -27,7 +27,8 @@ fn settings(lines: &str) -> Settings {
 
 #[test]
 fn without_the_section_there_are_no_tokens() {
-    assert!(section("", &[], &[]).unwrap().is_none());
+    let told = section("", &[], &[]).unwrap_err();
+    assert!(told.contains("give `auth.jwt.issuer` and `auth.jwt.audience`"), "{told}");
 }
 
 #[test]
