@@ -10,6 +10,7 @@
 )]
 
 pub mod http;
+pub mod load_balancer;
 pub mod nats;
 pub mod process;
 pub mod programs;
