@@ -124,10 +124,8 @@ fn haproxy(address: &str, gateways: [&Gateway; 2]) -> Command {
 
 /// A command for a server. Debian puts those into `/usr/sbin`, which is not in everybody's path.
 fn server(name: &str) -> Command {
-    let mut command = Command::new(name);
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin"));
-    command
+    let debian = Path::new("/usr/sbin").join(name);
+    Command::new(if debian.is_file() { debian } else { PathBuf::from(name) })
 }
 
 fn file(name: &str) -> PathBuf {

@@ -22,6 +22,10 @@ use serde_json::Value;
 /// here, and a silent stream has a byte every 15 s.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
+/// Milliseconds that Linux holds back a small segment that is sent with `MSG_MORE` (200, by tcp(7)), with some to spare:
+/// what comes sooner was not sent so. A busy machine can make one update this late, not each.
+const CORKED: i64 = 150;
+
 #[tokio::test]
 async fn an_event_reaches_the_client_as_soon_as_the_gateway_sends_it() {
     let large = "x".repeat(300_000);
@@ -33,20 +37,28 @@ async fn an_event_reaches_the_client_as_soon_as_the_gateway_sends_it() {
     })
     .await;
     let promcast = two_gateways(Bus::Embedded, &upstream, &[]).await;
-    for kind in Kind::ALL {
-        let balancer = start(kind, &promcast).await;
+    let balancers = [start(Kind::Nginx, &promcast).await, start(Kind::Haproxy, &promcast).await];
+    let mut pairs = Vec::new();
+    for (kind, balancer) in Kind::ALL.into_iter().zip(&balancers) {
         for query in ["small", "large"] {
-            let mut through = Stream::at(&balancer.url(), query, 5, None).await;
+            let through = Stream::at(&balancer.url(), query, 5, None).await;
             let said = Tick::from_millis(through.connected.data["server_time"].as_i64().unwrap());
-            assert!(millis(AT_ONCE) > through.connected.at.since(said), "{kind:?}: {:?}", through.connected);
-            let mut direct = Stream::open(serving(&promcast, &through).await, query, 5).await;
-            for _ in 0..2 {
-                let (there, here) = (direct.update().await, through.update().await);
-                assert_eq!(there.text, here.text, "{kind:?}");
-                let late = here.at.since(there.at);
-                assert!(late < millis(AT_ONCE), "{kind:?} holds a {query} update back for {late} ms");
-            }
+            assert!(through.connected.at.since(said) < millis(AT_ONCE), "{kind:?}: {:?}", through.connected);
+            let direct = Stream::open(serving(&promcast, &through).await, query, 5).await;
+            pairs.push((format!("{kind:?}, {query} updates"), direct, through));
         }
+    }
+    for (what, mut direct, mut through) in pairs {
+        let mut late = Vec::new();
+        for _ in 0..3 {
+            let (there, here) = (direct.update().await, through.update().await);
+            assert_eq!(there.text, here.text, "{what}");
+            late.push(here.at.since(there.at));
+        }
+        // The first may have been there already when the second stream was opened.
+        let live = &late[1..];
+        assert!(live.iter().all(|late| *late < millis(AT_ONCE)), "{what} are late by {late:?} ms");
+        assert!(live.iter().any(|late| *late < CORKED), "{what} are late by {late:?} ms");
     }
 }
 
