@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, kill_process_group};
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ use tokio::process::Command;
 
 use crate::process::{Process, Signal};
 use crate::programs::Gateway;
-use crate::wait::{PATIENCE, until};
+use crate::wait::{PATIENCE, until, within};
 
 /// Where it listens. Not 127.0.0.1, from whose ports it connects to the gateways: its own must stay free until it starts.
 const HOST: &str = "127.0.0.2";
@@ -65,16 +66,31 @@ impl LoadBalancer {
         format!("http://{}", self.address)
     }
 
-    /// Reads the configuration again, as an operator does after a change to it.
-    pub fn reload(&self) {
-        self.process.signal(match self.kind {
-            Kind::Nginx => Signal::HUP,
-            Kind::Haproxy => Signal::USR2,
-        });
+    /// Reads the configuration again, as an operator does after a change to it, and waits for new workers.
+    ///
+    /// # Panics
+    /// Where none come.
+    pub async fn reload(&self) {
+        let before = self.workers();
+        let renewed = || async { self.workers().iter().any(|id| !before.contains(id)).then_some(()) };
+        let reloaded = async {
+            loop {
+                self.process.signal(match self.kind {
+                    Kind::Nginx => Signal::HUP,
+                    Kind::Haproxy => Signal::USR2,
+                });
+                // HAProxy listens before its master heeds signals, and a first one may be lost.
+                let come = until("new workers", PATIENCE, renewed);
+                if tokio::time::timeout(Duration::from_secs(3), come).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        within("a reload", PATIENCE, reloaded).await;
     }
 
     /// Process ids of its workers.
-    pub fn workers(&self) -> Vec<u32> {
+    fn workers(&self) -> Vec<u32> {
         let pid = self.process.pid();
         let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
