@@ -11,6 +11,7 @@
 
 pub mod chaos;
 pub mod http;
+pub mod load_balancer;
 pub mod nats;
 pub mod oidc;
 pub mod process;
