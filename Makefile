@@ -23,7 +23,8 @@ cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODE
 test: tools lint test-rust test-docs ## Install what the tests need, and run all of them
 
 tools:
-	@$(PHASE) "install what is missing" $(LOCAL)/install.sh rust cc curl node python prometheus nats haproxy faketime chromium
+	@$(PHASE) "install what is missing" \
+	  $(LOCAL)/install.sh rust cc curl node python prometheus nats nginx haproxy faketime chromium
 	@if [ -f tests/clients/node/package.json ]; then \
 	  $(PHASE) "install the Node.js client" npm ci --no-audit --no-fund --prefix tests/clients/node; fi
 

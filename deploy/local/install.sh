@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, haproxy, faketime, cc, curl and python (the test
-# clients' environment), and checks that rust and node are new enough. Silent about what is there already.
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl and python
+# (the test clients' environment), and checks that rust and node are new enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -106,6 +106,13 @@ install_faketime() {
   have faketime || package faketime https://github.com/wolfcw/libfaketime faketime libfaketime
 }
 
+install_nginx() {
+  have nginx || {
+    package nginx https://nginx.org nginx nginx
+    if have apt-get; then no_service nginx; fi
+  }
+}
+
 # A browser of any of these names will do.
 install_chromium() {
   local name
@@ -162,10 +169,10 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats haproxy chromium node python"
+[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy chromium node python"
 for what in "$@"; do
   case $what in
-    rust | cc | curl | prometheus | nats | haproxy | chromium | node | python) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, haproxy, chromium, node or python" ;;
+    rust | cc | curl | prometheus | nats | nginx | haproxy | chromium | node | python) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, chromium, node or python" ;;
   esac
 done

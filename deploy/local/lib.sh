@@ -6,7 +6,8 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$ROOT/.build
 # Tools that install.sh put beside the checkout win over those of the system: it does so only where these are too old.
-PATH=$BUILD/bin:$PATH
+# Debian puts servers into /usr/sbin, which is not in everybody's path.
+PATH=$BUILD/bin:$PATH:/usr/sbin
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }

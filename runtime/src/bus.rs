@@ -237,6 +237,7 @@ pub trait Bus: Send + Sync + 'static {
     async fn questions(&self) -> Result<mpsc::Receiver<Question>, Error>;
 
     /// What the bus still has of a topic's ticks from `since` on, by rising tick. To miss nothing, subscribe first, then read this.
-    /// It is read for every topic that somebody joins: what is asked for should be no more than what is missing.
+    /// It is read for every topic that somebody joins: what is asked for should be no more than what is missing. Where many read at
+    /// once it may be the newest alone.
     async fn history(&self, address: &Address, since: Tick) -> Result<Vec<Update>, Error>;
 }

@@ -10,9 +10,9 @@
 )]
 
 pub mod chaos;
-pub mod cluster;
 pub mod http;
 pub mod kube_api;
+pub mod load_balancer;
 pub mod nats;
 pub mod oidc;
 pub mod process;
@@ -23,6 +23,7 @@ pub mod raw;
 pub mod sim;
 pub mod stack;
 pub mod stream;
+pub mod tenants;
 pub mod ticks;
 pub mod upstream;
 pub mod wait;

@@ -134,6 +134,11 @@ impl Gateway {
         format!("http://{}{path}", self.admin)
     }
 
+    /// The port of the admin listener.
+    pub fn admin_port(&self) -> &str {
+        self.admin.rsplit_once(':').map_or("", |(_, port)| port)
+    }
+
     /// The value of a metric of its own, summed over labels.
     pub async fn metric(&self, name: &str) -> f64 {
         sum(&http::get(&self.admin("/metrics")).await.body, name)

@@ -1,4 +1,4 @@
-//! Queries by the thousand over the metrics of [`crate::cluster`]: the same ones for the same seed.
+//! Queries by the thousand over the metrics of [`crate::tenants`]: the same ones for the same seed.
 
 /// Metrics, and a label of each to group or join by.
 const METRICS: [(&str, &str); 9] = [

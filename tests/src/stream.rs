@@ -93,18 +93,30 @@ impl Stream {
         Self::with(gateway, &parameters, Some(last_event_id)).await
     }
 
+    /// Streams one query through what listens at this base URL, on a connection of its own.
+    pub async fn at(base: &str, query: &str, interval: u16, last_event_id: Option<&str>) -> Self {
+        let parameters = [("query", query), ("interval", &interval.to_string())];
+        let request = http::client().get(format!("{base}{PATH}")).query(&parameters);
+        Self::send(request, last_event_id).await
+    }
+
     /// Opens a stream with these parameters.
+    pub async fn with(gateway: &Gateway, parameters: &[(&str, &str)], last_event_id: Option<&str>) -> Self {
+        Self::send(gateway.http.get(gateway.url(PATH)).query(parameters), last_event_id).await
+    }
+
+    /// Sends a request for a stream.
     ///
     /// # Panics
     /// Where it is not opened, or does not begin with `connected`.
-    pub async fn with(gateway: &Gateway, parameters: &[(&str, &str)], last_event_id: Option<&str>) -> Self {
-        let mut request = gateway.http.get(gateway.url(PATH)).query(parameters);
+    async fn send(mut request: reqwest::RequestBuilder, last_event_id: Option<&str>) -> Self {
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
+        let asked = format!("{request:?}");
         match Self::try_send(request).await {
             Ok(stream) => stream,
-            Err(answer) => panic!("no stream for {parameters:?}: {answer:?}"),
+            Err(answer) => panic!("no stream for {asked}: {answer:?}"),
         }
     }
 
@@ -138,6 +150,11 @@ impl Stream {
     /// The topic of its first subscription.
     pub fn topic(&self) -> &str {
         self.connected.data["subscriptions"][0]["topic"].as_str().unwrap_or_default()
+    }
+
+    /// The gateway that serves it.
+    pub fn replica(&self) -> &str {
+        self.connected.data["replica"].as_str().unwrap_or_default()
     }
 
     /// What became of resuming its first subscription.

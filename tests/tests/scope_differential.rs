@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::cluster::{self, TIME};
+use e2e::tenants::{self, TIME};
 use e2e::prometheus::Prometheus;
 use e2e::promql::Queries;
 use promcast_gateway::auth::{Namespaces, Sight};
@@ -78,10 +78,10 @@ async fn for_a_caller_with_several_namespaces() {
 }
 
 async fn restricted_is_as_if_nothing_else_were_there(names: &[&str], seed: u64) {
-    let series = cluster::all();
+    let series = tenants::all();
     let own = series.iter().filter(|series| series.belongs_to(names));
-    let everything = Prometheus::holding(&cluster::openmetrics(&series)).await;
-    let only_own = Prometheus::holding(&cluster::openmetrics(own)).await;
+    let everything = Prometheus::holding(&tenants::openmetrics(&series)).await;
+    let only_own = Prometheus::holding(&tenants::openmetrics(own)).await;
     let sight = Sight::Only(Namespaces::new(names.iter().map(|name| name.parse().unwrap())).unwrap());
     let labels = Labels::default();
     let mut queries = Queries::of(seed);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::cluster::{self, Series, TIME};
+use e2e::tenants::{self, Series, TIME};
 use e2e::prometheus::Prometheus;
 use promcast_gateway::auth::{Namespaces, Sight};
 use promcast_gateway::scope::{Labels, scoped};
@@ -103,11 +103,11 @@ const WAYS: &[&str] = &[
 
 #[tokio::test]
 async fn nobody_learns_what_is_anothers() {
-    let series = cluster::all();
-    let everything = Prometheus::holding(&cluster::openmetrics(&series)).await;
+    let series = tenants::all();
+    let everything = Prometheus::holding(&tenants::openmetrics(&series)).await;
     for names in [&["team-a"][..], &["team-a", "team-b"]] {
         let own: Vec<_> = series.iter().filter(|series| series.belongs_to(names)).collect();
-        let only_own = Prometheus::holding(&cluster::openmetrics(own.iter().copied())).await;
+        let only_own = Prometheus::holding(&tenants::openmetrics(own.iter().copied())).await;
         let marks = Marks::of(&series, names);
         let sight = Sight::Only(Namespaces::new(names.iter().map(|name| name.parse().unwrap())).unwrap());
         let (mut granted, mut refused, mut seen) = (0, 0, 0);

@@ -43,6 +43,7 @@ mod setup;
 mod signals;
 mod subject;
 mod topic;
+mod turn;
 
 /// Why the bus cannot be had, or set up.
 #[derive(Debug, thiserror::Error)]

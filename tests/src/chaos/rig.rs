@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use promcast_proto::tick::Tick;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::process::Command;
 
 use super::journal::Journal;
 use super::path::Path;
 use super::viewer::{Topic, Viewer};
+use crate::load_balancer::{Kind, LoadBalancer};
 use crate::nats::Nats;
-use crate::process::{Process, Signal};
+use crate::process::Signal;
 use crate::programs::{self, Gateway, Poller};
 use crate::prometheus::Prometheus;
 use crate::upstream::{Reply, Upstream};
@@ -66,7 +65,7 @@ pub struct Rig {
     delay: Arc<AtomicU64>,
     folder: TempDir,
     _slow: Upstream,
-    _balancer: Process,
+    _balancer: LoadBalancer,
 }
 
 impl Rig {
@@ -92,8 +91,8 @@ impl Rig {
             until_ready(&gateway).await;
             gateways.push(Member { gateway, path });
         }
-        let (balancer, base) = balancer(&gateways).await;
-        let viewers = viewers(&base);
+        let balancer = LoadBalancer::start(Kind::Haproxy, [&gateways[0].gateway, &gateways[1].gateway]).await;
+        let viewers = viewers(&balancer.url());
         let rig = Self {
             nats,
             gateways,
@@ -226,32 +225,6 @@ async fn until_ready(gateway: &Gateway) {
     let url = gateway.admin("/-/ready");
     until("the gateway is ready", PATIENCE, || async { (http::get(&url).await.status == 200).then_some(()) })
         .await;
-}
-
-/// HAProxy with the project's own configuration.
-async fn balancer(gateways: &[Member]) -> (Process, String) {
-    // HAProxy does not tell which port it got, so one is looked for that nobody has.
-    let probe = TcpListener::bind("127.0.0.4:0").await.expect("a free port");
-    let address = probe.local_addr().expect("a bound listener has an address").to_string();
-    drop(probe);
-    let config = File::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/load-balancer/haproxy.cfg");
-    let mut command = Command::new("haproxy");
-    command.arg("-db").arg("-f").arg(config).env("LOAD_BALANCER_ADDRESS", &address);
-    for (number, Member { gateway, .. }) in (1..).zip(gateways) {
-        let admin = gateway.admin_address();
-        let port = admin.rsplit_once(':').map_or(admin, |(_, port)| port);
-        command.env(format!("GATEWAY_{number}_ADDRESS"), gateway.address());
-        command.env(format!("GATEWAY_{number}_ADMIN_PORT"), port);
-    }
-    let process = Process::spawn("haproxy", &mut command);
-    let base = format!("http://{address}");
-    let client = http::client();
-    until("HAProxy has a gateway", PATIENCE, || async {
-        let answer = client.get(&base).send().await.ok()?;
-        (answer.status() == 200).then_some(())
-    })
-    .await;
-    (process, base)
 }
 
 fn viewers(base: &str) -> Vec<(Topic, Viewer)> {

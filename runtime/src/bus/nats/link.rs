@@ -19,6 +19,7 @@ use super::api::{self, Ack};
 use super::options::jittered;
 use super::signals::Signals;
 use super::subject::{self, JOBS, RESULTS};
+use super::turn::Turns;
 use crate::bus::{Error, State};
 
 /// How long any one answer is waited for. JetStream answers within milliseconds, with three replicas too.
@@ -36,6 +37,8 @@ pub(super) struct Link {
     pub(super) client: Client,
     pub(super) signals: Arc<Signals>,
     pub(super) state: watch::Sender<State>,
+    /// Turns at reading more of a history than its newest part.
+    pub(super) reading: Turns,
     consumers: Mutex<BTreeSet<Datasource>>,
     too_old: AtomicBool,
 }
@@ -45,7 +48,7 @@ impl Link {
         let trouble = Some(signals.why_not_connected());
         let state = watch::Sender::new(State { trouble, generation: 0 });
         let (consumers, too_old) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { client, signals, state, consumers, too_old })
+        Arc::new(Self { client, signals, state, reading: Turns::default(), consumers, too_old })
     }
 
     /// From here on the state is in trouble where the consumer of `datasource` is missing.
