@@ -91,7 +91,12 @@ pub struct Gateway {
 impl Gateway {
     /// Starts one on free ports, without authentication, and waits until it is ready.
     pub async fn start(flags: &[&str]) -> Self {
-        let gateway = Self::start_unready(&[&["--auth-mode", "none"], flags].concat()).await;
+        Self::guarded(&[&["--auth-mode", "none"], flags].concat()).await
+    }
+
+    /// Starts one on free ports with these flags alone, which say who is let in, and waits until it is ready.
+    pub async fn guarded(flags: &[&str]) -> Self {
+        let gateway = Self::start_unready(flags).await;
         until_ready("the gateway", &gateway.admin).await;
         gateway
     }

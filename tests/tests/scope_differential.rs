@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use e2e::tenants::{self, TIME};
 use e2e::prometheus::Prometheus;
 use e2e::promql::Queries;
+use e2e::tenants::{self, TIME};
 use promcast_gateway::auth::{Namespaces, Sight};
 use promcast_gateway::scope::{Error, Invalid, Labels, scoped};
 use promcast_proto::tick::Tick;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use e2e::tenants::{self, Series, TIME};
 use e2e::prometheus::Prometheus;
+use e2e::tenants::{self, Series, TIME};
 use promcast_gateway::auth::{Namespaces, Sight};
 use promcast_gateway::scope::{Labels, scoped};
 use promcast_proto::tick::Tick;
