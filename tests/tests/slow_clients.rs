@@ -8,9 +8,11 @@ use e2e::raw::Raw;
 use e2e::stream::Stream;
 use e2e::ticks;
 use e2e::upstream::{Reply, Upstream};
-use e2e::wait::{now, until};
+use e2e::wait::{PATIENCE, now, until, within};
 use promcast_proto::tick::Tick;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Readers that read nothing.
 const STALLED: usize = 200;
@@ -45,6 +47,24 @@ const FLAGS: &[&str] = &[
     "--stream-lag",
     "2",
 ];
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_request_is_closed() {
+    let upstream = Upstream::of_one_sample().await;
+    let gateway = Gateway::start(&["--prometheus-url", &upstream.url()]).await;
+    let mut sockets = Vec::new();
+    for begin in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut socket = TcpStream::connect(gateway.address()).await.expect("a connection");
+        socket.write_all(begin.as_bytes()).await.expect("bytes can be sent");
+        sockets.push((begin, socket));
+    }
+    for (begin, mut socket) in sockets {
+        let mut answer = Vec::new();
+        let what = format!("the end of a connection after {begin:?}");
+        // Closed or reset: both are an end.
+        within(&what, PATIENCE, socket.read_to_end(&mut answer)).await.ok();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_others_do_not_notice() {

@@ -23,7 +23,7 @@ use super::socket::Watched;
 use crate::connections::Pressure;
 use crate::metrics::Metrics;
 
-/// How long a client may take to send the head of a request.
+/// How long a client may take to send the head of a request, its first one from the connection on.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// hyper's own buffer: room for the largest head that we answer with a problem document, and some.
@@ -116,7 +116,10 @@ impl Conversation {
     /// Answers until the client leaves, or the last stream has ended.
     async fn hold(self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let Self { router, soft, peer, pressure } = self;
+        let asked = CancellationToken::new();
+        let first = asked.clone();
         let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+            first.cancel();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
             // Streams of one HTTP/2 connection share its socket, so one of them says nothing about the others.
@@ -133,11 +136,18 @@ impl Conversation {
                 tokio::time::sleep(NEWCOMER).await;
             }
         };
+        // hyper's own timer starts with the first byte.
+        let silent = async {
+            if tokio::time::timeout(HEADER_TIMEOUT, asked.cancelled()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
         let mut builder = builder();
         builder.http1().keep_alive(!newcomer);
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
         let served = tokio::select! {
             served = connection.as_mut() => served,
+            () = silent => return debug!("a client asked for nothing"),
             () = leave => {
                 // Idle connections close now, the others with the end of their stream.
                 connection.as_mut().graceful_shutdown();

@@ -163,9 +163,9 @@ impl Timeline {
             self.bytes += frame.size();
             self.slots.insert(tick, Slot::Arrived { frame, at: now.mono });
             self.stretch(tick, took, now);
-            self.asking.settled(tick);
             self.trim();
         }
+        self.asking.settled(tick);
         wanted
     }
 

@@ -12,15 +12,19 @@ use tokio::time::Instant;
 use super::{Now, Slot, Timeline};
 
 /// How long an update may take before it is looked for. Shorter than the time after which the bus delivers a dead
-/// poller's job again; a query that simply runs longer costs a look and a refused ask each time.
+/// poller's job again; a query that simply runs longer costs a look and a refused ask each time. It doubles with each
+/// attempt: where many ticks are late because everything is, all that looking must not be what keeps them so.
 const LATE_AFTER: Duration = Duration::from_secs(2);
+
+/// How often [`LATE_AFTER`] doubles at most.
+const DOUBLINGS_MAX: u32 = 4;
 
 /// How often a tick is asked for before its history is read from the very begin. That costs the bus far more than the part
 /// since the tick.
 const LOOKS_NEARBY: u32 = 3;
 
 /// First and longest wait before an ask that the bus refused, since the topic has another job under way, is repeated.
-const BUSY_WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+const BUSY_WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
 /// The wait before a call to the bus that failed is repeated.
 const FAILED_WAIT: Duration = Duration::from_millis(500);
@@ -42,7 +46,7 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// The update of a tick is here: the topic's job is done, and the next may be asked for.
+    /// The update of a tick is here, wanted or not: the topic's job is done, and the next may be asked for.
     pub(super) fn settled(&mut self, tick: Tick) {
         if self.current == Some(tick) || self.busy > 0 {
             (self.current, self.not_before, self.busy) = (None, None, 0);
@@ -136,11 +140,15 @@ impl Timeline {
             Outcome::Done => {
                 self.asking.busy = 0;
                 self.asking.current = Some(tick);
-                self.asking.not_before = Some(now.mono + LATE_AFTER);
+                let attempts = match self.slots.get(&tick) {
+                    Some(Slot::Waiting { attempts }) => *attempts,
+                    Some(Slot::Arrived { .. } | Slot::Lost(_)) | None => 0,
+                };
+                self.asking.not_before = Some(now.mono + LATE_AFTER * (1 << attempts.min(DOUBLINGS_MAX)));
             }
             Outcome::Busy => {
                 let (first, longest) = BUSY_WAIT;
-                let wait = first.saturating_mul(1 << self.asking.busy.min(8)).min(longest);
+                let wait = first.saturating_mul(1 << self.asking.busy.min(10)).min(longest);
                 self.asking.busy += 1;
                 // The job under way may be for this very tick, and its update may have been lost on the way here.
                 self.asking.look = wait == longest;

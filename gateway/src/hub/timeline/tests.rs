@@ -293,6 +293,25 @@ fn a_query_slower_than_its_interval_is_stretched() {
 }
 
 #[test]
+fn a_tick_that_stays_away_is_looked_for_ever_less_often() {
+    let mut bench = Bench::new();
+    let _reader = bench.attach(300, None);
+    let mut waited = Vec::new();
+    for attempt in 0..6 {
+        let (tick, asked) = bench.ask().expect("an ask");
+        assert_eq!(asked, attempt);
+        let mut seconds = 0;
+        while matches!(bench.timeline.plan(true, bench.now), Plan::Sleep(_)) {
+            bench.wait(1_000);
+            seconds += 1;
+        }
+        waited.push((tick, seconds));
+    }
+    let tick = waited[0].0;
+    assert_eq!(waited, [2, 4, 8, 16, 32, 32].map(|seconds| (tick, seconds)));
+}
+
+#[test]
 fn a_busy_topic_is_asked_again_soon_and_ever_less_often() {
     let mut bench = Bench::new();
     bench.attach(60, None);
@@ -308,7 +327,7 @@ fn a_busy_topic_is_asked_again_soon_and_ever_less_often() {
         waits.push(wait.as_millis());
         bench.wait(wait.as_millis().try_into().unwrap());
     }
-    assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1280, 2000, 2000, 2000]);
+    assert_eq!(waits, [20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000]);
     // The other job's update sets the ask free at once.
     bench.timeline.asked(at(-1_000), Outcome::Busy, bench.now);
     bench.arrive(at(59_000), QUICK);
