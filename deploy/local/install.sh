@@ -169,10 +169,10 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy chromium node python"
+[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python"
 for what in "$@"; do
   case $what in
-    rust | cc | curl | prometheus | nats | nginx | haproxy | chromium | node | python) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, chromium, node or python" ;;
+    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node or python" ;;
   esac
 done
