@@ -132,6 +132,7 @@ impl App {
             origins: config.http.allowed_origins.iter().map(|origin| origin.header().clone()).collect(),
             trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.iter().copied()),
             rate: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
+            calls: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
         };
         let transport =
             Transport { write_stall: config.stream.write_stall, unacknowledged: config.http.unacknowledged };

@@ -92,6 +92,8 @@ pub struct Edge {
     pub trusted_proxies: TrustedProxies,
     /// How many streams an address may open.
     pub rate: Rate,
+    /// How many other calls it may make: each may cost a look at who it is.
+    pub calls: Rate,
 }
 
 /// The page at `/`.
@@ -118,6 +120,7 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let metrics = state.metrics.clone();
     let stream = get(stream::open).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
+    let calls = rate::layer(&edge.calls, state.metrics.clone());
     let cookies = state.cookie.name.is_some();
     let layers = ServiceBuilder::new()
         .layer(from_fn(span::forget_bad_id))
@@ -134,8 +137,8 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
     Router::new()
         .route(STREAM, stream)
         .route(TICKET, ticket)
-        .route(STATUS, get(connection::status))
-        .route(CONNECTION, delete(connection::close))
+        .route(STATUS, get(connection::status).layer(calls.clone()))
+        .route(CONNECTION, delete(connection::close).layer(calls))
         .route("/", get(page))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async |request: Request| {

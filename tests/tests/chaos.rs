@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use e2e::chaos::fault::Fault;
-use e2e::chaos::rig::{DRAIN, Rig, VIEWERS};
+use e2e::chaos::rig::{DRAIN, Rig, Servers, VIEWERS};
 use e2e::chaos::verdict::{Verdict, judge};
+use e2e::nats::cluster::Cluster;
 use e2e::wait::now;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -14,9 +15,12 @@ use rand::rngs::StdRng;
 /// Who is hit, and when. `make chaos` tries others.
 const SEED: u64 = 7;
 
-/// Inflicts a fault, goes on for three intervals, and judges.
+/// Inflicts a fault on an installation with one NATS server, goes on for three intervals, and judges.
 async fn survive(fault: Fault) -> Verdict {
-    let mut rig = Rig::start().await;
+    survive_on(Rig::start().await, fault).await
+}
+
+async fn survive_on(mut rig: Rig, fault: Fault) -> Verdict {
     let from = now();
     fault.inflict(&mut rig, &mut StdRng::seed_from_u64(SEED)).await;
     let until = now().plus_millis(15_000);
@@ -96,4 +100,10 @@ async fn a_clock_is_ahead() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_is_slow() {
     survive(Fault::SlowUpstream).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_leader_of_three_nats_servers_is_killed() {
+    let rig = Rig::start_over(Servers::Three(Cluster::start().await)).await;
+    survive_on(rig, Fault::KillLeader).await;
 }

@@ -41,7 +41,8 @@ pub struct Stream {
     /// How long a topic goes on when its last client has left, such as `15s`: a page that is reloaded finds it warm.
     #[arg(long, env, default_value = "15s", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub linger: Duration,
-    /// New streams an address, or a user, may open in each second, once the burst is used up.
+    /// New streams an address, or a user, may open in each second, once the burst is used up; and as many other calls an address may
+    /// make.
     #[arg(long, env, default_value = "10")]
     pub open_rate: NonZeroU32,
     /// New streams an address, or a user, may open at once after a quiet time.

@@ -91,7 +91,8 @@ pub(super) fn layer(rate: &Rate, metrics: Metrics) -> GovernorLayer<ByClient, No
 fn refusal(error: &GovernorError) -> Response<Body> {
     match error {
         GovernorError::TooManyRequests { .. } => {
-            let detail = "this address opens streams too fast; wait, and keep streams open instead of opening new ones";
+            let detail =
+                "this address asks too fast; wait, and keep streams open instead of opening new ones";
             Problem::new(Type::RateLimited, detail)
         }
         GovernorError::UnableToExtractKey | GovernorError::Other { .. } => {

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::path::Condition;
 use super::rig::Rig;
 use crate::http;
+use crate::nats::cluster::Part;
 use crate::process::Signal;
 use crate::programs::sum;
 use crate::wait::{PATIENCE, until};
@@ -42,6 +43,8 @@ pub enum Fault {
     ClockAhead,
     /// An upstream answers after nine seconds.
     SlowUpstream,
+    /// SIGKILL for the one of three NATS servers that leads the updates, which comes back after some seconds.
+    KillLeader,
 }
 
 /// How long queries of the slow upstream run while a poller is hit, so that it is hit at work.
@@ -61,7 +64,7 @@ pub struct Allowed {
 }
 
 impl Fault {
-    /// Every fault.
+    /// Every fault of an installation with one NATS server.
     pub const ALL: [Self; 13] = [
         Self::KillGateway,
         Self::RollGateways,
@@ -94,6 +97,7 @@ impl Fault {
             Self::JoinAndLeave => "a third poller joins, one leaves",
             Self::ClockAhead => "a gateway's clock 2 s ahead",
             Self::SlowUpstream => "9 s answers at a 5 s interval",
+            Self::KillLeader => "SIGKILL the leader of three nats-servers",
         }
     }
 
@@ -109,6 +113,7 @@ impl Fault {
             Self::KillGateway | Self::RollGateways => 6,
             // The outage, and ten seconds after it.
             Self::KillNats => 5 + 10,
+            Self::KillLeader => 15,
             Self::WipeNats => 10 + 10,
             Self::CutGateway => 15 + 10,
             Self::SilenceGateway => 30 + 10,
@@ -133,13 +138,7 @@ impl Fault {
                 some_seconds(dice).await;
                 rig.restart_gateway(number).await;
             }
-            Self::RollGateways => {
-                for number in 0..2 {
-                    rig.term_gateway(number).await;
-                    rig.restart_gateway(number).await;
-                    some_seconds(dice).await;
-                }
-            }
+            Self::RollGateways => roll(rig, dice).await,
             Self::KillPoller => {
                 until_busy(rig, number).await;
                 rig.pollers.remove(number).process.kill().await;
@@ -160,22 +159,17 @@ impl Fault {
                 rig.add_poller().await;
             }
             Self::KillNats => {
-                rig.nats.kill().await;
+                rig.nats().kill().await;
                 sleep(Duration::from_secs(5)).await;
-                rig.nats.restart().await;
+                rig.nats().restart().await;
             }
+            Self::KillLeader => kill_leader(rig, dice).await,
             Self::WipeNats => wipe(rig).await,
             Self::CutGateway => impair(rig, number, Condition::Cut, 15).await,
             Self::SilenceGateway => impair(rig, number, Condition::Silent, 30).await,
             Self::DelayGateway => impair(rig, number, Condition::Open(Duration::from_millis(300)), 15).await,
             Self::JoinAndLeave => join_and_leave(rig, number).await,
-            Self::ClockAhead => {
-                rig.term_gateway(number).await;
-                rig.restart_gateway_ahead(number, 2).await;
-                sleep(Duration::from_secs(20)).await;
-                rig.term_gateway(number).await;
-                rig.restart_gateway(number).await;
-            }
+            Self::ClockAhead => put_clock_ahead(rig, number).await,
             Self::SlowUpstream => {
                 rig.set_delay(Duration::from_secs(9));
                 sleep(Duration::from_secs(40)).await;
@@ -183,6 +177,31 @@ impl Fault {
         }
         rig.set_delay(Duration::ZERO);
     }
+}
+
+async fn roll(rig: &mut Rig, dice: &mut StdRng) {
+    for number in 0..2 {
+        rig.term_gateway(number).await;
+        rig.restart_gateway(number).await;
+        some_seconds(dice).await;
+    }
+}
+
+async fn kill_leader(rig: &mut Rig, dice: &mut StdRng) {
+    rig.cluster().settled().await;
+    let leader = rig.cluster().leader(Part::Stream("RESULTS")).await;
+    rig.cluster().kill(leader).await;
+    some_seconds(dice).await;
+    rig.cluster().restart(leader).await;
+    rig.cluster().settled().await;
+}
+
+async fn put_clock_ahead(rig: &mut Rig, number: usize) {
+    rig.term_gateway(number).await;
+    rig.restart_gateway_ahead(number, 2).await;
+    sleep(Duration::from_secs(20)).await;
+    rig.term_gateway(number).await;
+    rig.restart_gateway(number).await;
 }
 
 /// Returns while this poller runs a query that will run for a while.
@@ -198,14 +217,15 @@ async fn until_busy(rig: &Rig, number: usize) {
 
 /// Something is wrong with the way of a gateway to NATS for so many seconds.
 async fn impair(rig: &Rig, number: usize, condition: Condition, seconds: u64) {
-    rig.gateways[number].path.set(condition);
+    let path = rig.gateways[number].path.as_ref().expect("a way to one server");
+    path.set(condition);
     let over = sleep(Duration::from_secs(seconds));
     if !matches!(condition, Condition::Open(_)) {
         // Nobody tells of a silent link: it must be noticed within 15 s.
         rig.readiness(number, 503, Duration::from_secs(15)).await;
     }
     over.await;
-    rig.gateways[number].path.set(Condition::Open(Duration::ZERO));
+    path.set(Condition::Open(Duration::ZERO));
     rig.readiness(number, 200, PATIENCE).await;
 }
 
@@ -223,10 +243,10 @@ async fn term_poller(rig: &mut Rig, number: usize) {
 
 /// The store is lost: gateways say so until somebody has run `init`.
 async fn wipe(rig: &mut Rig) {
-    rig.nats.kill().await;
-    rig.nats.wipe();
+    rig.nats().kill().await;
+    rig.nats().wipe();
     sleep(Duration::from_secs(5)).await;
-    rig.nats.restart().await;
+    rig.nats().restart().await;
     let url = rig.gateways[0].gateway.admin("/-/ready");
     until("a gateway says that a stream is missing", PATIENCE, || async {
         let answer = http::get(&url).await;

@@ -1,4 +1,5 @@
-//! The installation that faults are inflicted on: NATS, two gateways behind HAProxy, two pollers, Prometheus, viewers.
+//! The installation that faults are inflicted on: one NATS server or three, two gateways behind HAProxy, two pollers,
+//! Prometheus, viewers.
 
 use std::path::Path as File;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::path::Path;
 use super::viewer::{Topic, Viewer};
 use crate::load_balancer::{Kind, LoadBalancer};
 use crate::nats::Nats;
+use crate::nats::cluster::Cluster;
 use crate::process::Signal;
 use crate::programs::{self, Gateway, Poller};
 use crate::prometheus::Prometheus;
@@ -46,15 +48,42 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 pub struct Member {
     /// The program.
     pub gateway: Gateway,
-    /// Its way to NATS.
-    pub path: Path,
+    /// Its way to NATS, where that is one server.
+    pub path: Option<Path>,
+}
+
+/// What carries the bus.
+#[derive(Debug)]
+pub enum Servers {
+    /// One server.
+    One(Box<Nats>),
+    /// Three, with three copies of each stream.
+    Three(Cluster),
+}
+
+impl Servers {
+    /// The flags by which a program comes in as `role`.
+    fn flags(&self, role: &str) -> Vec<String> {
+        match self {
+            Self::One(nats) => vec!["--bus-url".to_owned(), nats.url().to_owned()],
+            Self::Three(cluster) => cluster.flags(role),
+        }
+    }
+
+    /// A way to the one server.
+    async fn path(&self) -> Option<Path> {
+        match self {
+            Self::One(nats) => Some(Path::to(nats.address()).await),
+            Self::Three(_) => None,
+        }
+    }
 }
 
 /// The installation.
 #[derive(Debug)]
 pub struct Rig {
     /// The bus.
-    pub nats: Nats,
+    pub servers: Servers,
     /// Two gateways.
     pub gateways: Vec<Member>,
     /// Two pollers.
@@ -69,8 +98,13 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts everything, and returns when each viewer has seen two ticks.
+    /// Starts everything over one server, and returns when each viewer has seen two ticks.
     pub async fn start() -> Self {
+        Self::start_over(Servers::One(Box::new(Nats::start().await))).await
+    }
+
+    /// Starts everything over these servers, and returns when each viewer has seen two ticks.
+    pub async fn start_over(servers: Servers) -> Self {
         let prometheus = Prometheus::start(&[]).await;
         let delay = Arc::<AtomicU64>::default();
         let slow = slow_upstream(delay.clone()).await;
@@ -81,20 +115,20 @@ impl Rig {
             slow.url()
         );
         std::fs::write(folder.path().join("poller.toml"), upstreams).expect("a file can be written");
-        let nats = Nats::start().await;
-        init(&nats).await;
-        let pollers = vec![poller(&nats, folder.path()).await, poller(&nats, folder.path()).await];
+        init(&servers).await;
+        let pollers = vec![poller(&servers, folder.path()).await, poller(&servers, folder.path()).await];
         let mut gateways = Vec::new();
         for _ in 0..2 {
-            let path = Path::to(nats.address()).await;
-            let gateway = gateway(&path, (&format!("{HOST}:0"), &format!("{HOST}:0")), None).await;
+            let path = servers.path().await;
+            let listen = format!("{HOST}:0");
+            let gateway = gateway(&servers, path.as_ref(), (&listen, &listen), None).await;
             until_ready(&gateway).await;
             gateways.push(Member { gateway, path });
         }
         let balancer = LoadBalancer::start(Kind::Haproxy, [&gateways[0].gateway, &gateways[1].gateway]).await;
         let viewers = viewers(&balancer.url());
         let rig = Self {
-            nats,
+            servers,
             gateways,
             pollers,
             prometheus,
@@ -110,7 +144,7 @@ impl Rig {
 
     /// Starts one more poller.
     pub async fn add_poller(&mut self) {
-        self.pollers.push(poller(&self.nats, self.folder.path()).await);
+        self.pollers.push(poller(&self.servers, self.folder.path()).await);
     }
 
     /// Starts a gateway that has ended again, at its address, and returns when it is ready.
@@ -125,7 +159,8 @@ impl Rig {
 
     async fn replace_gateway(&mut self, number: usize, ahead: Option<u8>) {
         let Member { gateway: old, path } = &self.gateways[number];
-        let new = gateway(path, (old.address(), old.admin_address()), ahead).await;
+        let listen = (old.address(), old.admin_address());
+        let new = gateway(&self.servers, path.as_ref(), listen, ahead).await;
         until_ready(&new).await;
         self.gateways[number].gateway = new;
     }
@@ -152,7 +187,29 @@ impl Rig {
 
     /// Sets up the streams on NATS, as an operator would.
     pub async fn init(&self) {
-        init(&self.nats).await;
+        init(&self.servers).await;
+    }
+
+    /// The one server.
+    ///
+    /// # Panics
+    /// Where there are three.
+    pub fn nats(&mut self) -> &mut Nats {
+        match &mut self.servers {
+            Servers::One(nats) => nats,
+            Servers::Three(_) => panic!("this fault is for one server"),
+        }
+    }
+
+    /// The three servers.
+    ///
+    /// # Panics
+    /// Where there is one.
+    pub fn cluster(&mut self) -> &mut Cluster {
+        match &mut self.servers {
+            Servers::One(_) => panic!("this fault is for three servers"),
+            Servers::Three(cluster) => cluster,
+        }
     }
 
     /// How long the upstream that can be made slow takes to answer.
@@ -197,24 +254,38 @@ async fn slow_upstream(delay: Arc<AtomicU64>) -> Upstream {
     .await
 }
 
-async fn init(nats: &Nats) {
-    let flags = ["--auth-mode", "none", "--bus-url", nats.url(), "init"];
-    let (code, output) = programs::run("promcast-gateway", &[&DATASOURCES[..], &flags].concat()).await;
+async fn init(servers: &Servers) {
+    let mut command = programs::command("promcast-gateway");
+    command.args(["--auth-mode", "none"]).args(DATASOURCES).args(servers.flags("init"));
+    if matches!(servers, Servers::Three(_)) {
+        command.args(["--bus-replicas", "3"]);
+    }
+    let (code, output) = programs::run_command("promcast-gateway", command.arg("init")).await;
     assert_eq!(code, Some(0), "init: {output}");
 }
 
-async fn poller(nats: &Nats, folder: &File) -> Poller {
+async fn poller(servers: &Servers, folder: &File) -> Poller {
     let config = folder.join("poller.toml").display().to_string();
-    Poller::start(&["--bus-url", nats.url(), "--config", &config]).await
+    let mut flags = servers.flags("poller");
+    flags.extend(["--config".to_owned(), config]);
+    Poller::start(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await
 }
 
-async fn gateway(path: &Path, (listen, admin): (&str, &str), ahead: Option<u8>) -> Gateway {
+async fn gateway(
+    servers: &Servers,
+    path: Option<&Path>,
+    (listen, admin): (&str, &str),
+    ahead: Option<u8>,
+) -> Gateway {
     let mut command = match ahead {
         None => programs::command("promcast-gateway"),
         Some(seconds) => programs::ahead("promcast-gateway", seconds),
     };
     command.args(["--auth-mode", "none"]).args(DATASOURCES);
-    command.args(["--bus-url", &format!("nats://{}", path.address())]);
+    match path {
+        Some(path) => command.args(["--bus-url", &format!("nats://{}", path.address())]),
+        None => command.args(servers.flags("gateway")),
+    };
     command.args(["--http-listen", listen, "--admin-listen", admin]);
     command.args(["--stream-drain", &format!("{}s", DRAIN.as_secs()), "--stream-max-connections", "1000"]);
     command.args(["--stream-open-rate", "100000", "--stream-open-burst", "100000"]);

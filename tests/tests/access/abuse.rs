@@ -1,5 +1,7 @@
 //! What one user may have at once, and how fast.
 
+use e2e::http;
+
 use crate::rig::{Rig, problem};
 
 #[tokio::test]
@@ -43,4 +45,18 @@ async fn the_log_tells_who_streams_what_and_no_query() {
     assert_eq!((&fields["user"], &fields["sight"]), (&"ann".into(), &"a,b".into()));
     assert_eq!(fields["topic"], stream.topic());
     assert!(!rig.gateway.process.output().contains("secret_name"));
+}
+
+#[tokio::test]
+async fn guessing_tokens_is_slow_wherever_it_is_tried() {
+    let rig = Rig::start(&["--stream-open-rate", "1", "--stream-open-burst", "3"]).await;
+    for path in ["/api/v1/metrics/stream/status", "/api/v1/metrics/stream?query=up"] {
+        let mut answers = Vec::new();
+        for guess in 0..6 {
+            let request = rig.gateway.http.get(rig.gateway.url(path)).bearer_auth(format!("guess-{guess}"));
+            answers.push(http::send(request).await.status);
+        }
+        assert_eq!(answers[..3], [401, 401, 401], "{path}");
+        assert!(answers[3..].contains(&429), "{path}: {answers:?}");
+    }
 }

@@ -23,8 +23,9 @@ const ACTION: &str = "give its history";
 /// How much earlier than its tick an update may have been stored, in milliseconds: as far as the clocks of servers may be apart.
 const CLOCKS_MS: i64 = 5_000;
 
-/// How long a turn at reading more than the newest is waited for.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a turn at reading more than the newest is waited for. Whoever reads alone always gets one: after a read that took
+/// a tenth of a second, which is much, there is a rest of four tenths.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Messages asked for at once. Each may have close to a megabyte, and a subscription holds this many with ease.
 const BATCH: usize = 16;
