@@ -23,8 +23,7 @@ const ACTION: &str = "give its history";
 /// How much earlier than its tick an update may have been stored, in milliseconds: as far as the clocks of servers may be apart.
 const CLOCKS_MS: i64 = 5_000;
 
-/// How long a turn at reading more than the newest is waited for. Whoever reads alone always gets one: after a read that took
-/// a tenth of a second, which is much, there is a rest of four tenths.
+/// How long a turn at reading more than the newest is waited for, where the server is slow.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Messages asked for at once. Each may have close to a megabyte, and a subscription holds this many with ease.
@@ -42,8 +41,8 @@ pub(super) struct Kept {
 /// Reads what is kept of the ticks of a topic from `since` on, by rising tick.
 ///
 /// The last result and the last error cost the server nothing, and are mostly all there is to read. For more it goes through the
-/// messages of all topics, from the time of `since`, and while it does so it takes in no others: many that read so at once would
-/// bring it down. So they take turns, and where many wait the newest is all that is given.
+/// messages of all topics, from the time of `since`, and while it does so it takes in no others: many that read so at once
+/// would bring it down. So where that is slow they take turns, and where many wait the newest is all that is given.
 pub(super) async fn read(link: &Link, address: &Address, since: Tick) -> Result<Kept, Error> {
     let mut reader = Reader { link, address, kept: Kept { updates: Vec::new(), until: [0; 2] }, last: None };
     let (good, bad) = futures_util::join!(reader.newest("ok"), reader.newest("err"));
