@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use promcast_proto::problem::Type;
-use promcast_proto::tick::Interval;
+use promcast_proto::tick::{INTERVAL_SECONDS, Interval, Tick};
 use promcast_runtime::clock::Clock;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -114,6 +114,16 @@ const CONNECTION: &str = "/api/v1/metrics/stream/{connection_id}";
 /// The largest request line and the largest headers, in bytes. Four times what a query of 1000 characters needs when
 /// every character is percent-encoded.
 const REQUEST_MAX: usize = 32 * 1024;
+
+/// Whether a request for a stream can be read: its parameters, what it accepts, and what it shows of who sent it. Pure; this is
+/// the part of a request that anybody can write, before anybody is asked anything.
+pub fn is_readable(query_string: &str, headers: &HeaderMap, cookie: &Cookie, now: Tick) -> bool {
+    let Ok(interval) = Interval::from_secs(*INTERVAL_SECONDS.start()) else { return false };
+    params::accepts_event_stream(headers)
+        && params::read(query_string, headers, interval, now)
+            .and_then(|params| cookie.shown(headers, params.ticket))
+            .is_ok()
+}
 
 /// The router.
 pub fn router(state: Arc<State>, edge: Edge) -> Router {

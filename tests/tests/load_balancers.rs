@@ -346,7 +346,7 @@ fn logged_address(gateway: &Gateway, request_id: &str) -> Option<String> {
     gateway.process.output().lines().find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
         let fields = &line["fields"];
-        let right = fields["request.id"] == request_id;
+        let right = line["span"]["request.id"] == request_id;
         right.then(|| fields["client.address"].as_str().map(str::to_owned)).flatten()
     })
 }
