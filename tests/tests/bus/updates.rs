@@ -7,6 +7,7 @@ use std::time::Duration;
 use e2e::wait::{PATIENCE, within};
 use promcast_proto::tick::Tick;
 use promcast_runtime::bus::{Bus, Event, Limits, SUBSCRIPTION_BUFFER, Stored};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::rig::{Kind, address, failure, history, is_up, next, publish, result, subscribe};
@@ -86,8 +87,11 @@ pub(crate) async fn who_joins_misses_nothing<K: Kind>() {
     let rig = K::start(Limits::default()).await;
     publish(&rig.other, &result(1, 1)).await;
     let (publisher, joiner) = (Arc::clone(&rig.other), Arc::clone(&rig.bus));
+    // A few updates for each join, however busy the machine is: readers that it leaves behind are another test.
+    let pace = Semaphore::new(0);
     let publishing = async {
         for tick in 2..=LAST {
+            pace.acquire().await.unwrap().forget();
             publish(&publisher, &result(1, tick)).await;
             // Memory answers at once; without this nobody else would have a turn.
             tokio::task::yield_now().await;
@@ -98,6 +102,7 @@ pub(crate) async fn who_joins_misses_nothing<K: Kind>() {
         for _ in 0..200 {
             readers.spawn(follow_until(Arc::clone(&joiner), LAST));
             history(&joiner, 1).await;
+            pace.add_permits(8);
             tokio::task::yield_now().await;
         }
         readers.join_all().await
