@@ -9,6 +9,7 @@
     reason = "this crate is only used by tests: it fails by panicking and says so on stderr"
 )]
 
+mod answer;
 pub mod chaos;
 pub mod http;
 pub mod kube_api;

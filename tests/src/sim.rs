@@ -3,6 +3,16 @@
 use crate::process::Process;
 use crate::programs::command;
 
+/// Some of its metrics: enough topics that at each moment some job or update is on its way.
+pub const METRICS: [&str; 6] = [
+    "DCGM_FI_DEV_GPU_UTIL",
+    "DCGM_FI_DEV_GPU_TEMP",
+    "DCGM_FI_DEV_POWER_USAGE",
+    "DCGM_FI_DEV_FB_USED",
+    "DCGM_FI_DEV_SM_CLOCK",
+    "DCGM_FI_DEV_MEM_CLOCK",
+];
+
 /// A running `dcgm-sim`.
 #[derive(Debug)]
 pub struct Sim {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, header};
 use axum::routing::get;
-use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+use crate::answer;
 
 /// What to answer.
 #[derive(Clone, Debug)]
@@ -107,7 +108,7 @@ impl Upstream {
 }
 
 async fn query(
-    State((answer, asked)): State<(Answer, Arc<AtomicU64>)>,
+    State((say, asked)): State<(Answer, Arc<AtomicU64>)>,
     RawQuery(line): RawQuery,
     headers: HeaderMap,
     body: Bytes,
@@ -121,22 +122,8 @@ async fn query(
             .find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
             .unwrap_or_default()
     };
-    let reply = answer(&parameter("query"), &parameter("time"));
+    let reply = say(&parameter("query"), &parameter("time"));
     tokio::time::sleep(reply.delay).await;
-    let body = if reply.cut { broken_off(&reply.body) } else { Body::from(reply.body) };
-    Response::builder()
-        .status(StatusCode::from_u16(reply.status).expect("a status"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body)
-        .expect("a response")
-}
-
-/// The first half of `text`, then a connection that is gone. The pause lets the half out first.
-fn broken_off(text: &str) -> Body {
-    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
-    let end = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        Err(std::io::Error::other("broken off on purpose"))
-    };
-    Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(end)))
+    let body = if reply.cut { answer::broken_off(&reply.body) } else { Body::from(reply.body) };
+    answer::json(reply.status, body)
 }

@@ -7,21 +7,11 @@ use e2e::http;
 use e2e::nats::cluster::{Cluster, NODES, Part};
 use e2e::programs::{self, Gateway, Poller};
 use e2e::prometheus::Prometheus;
-use e2e::sim::Sim;
+use e2e::sim::{METRICS, Sim};
 use e2e::stream::{Event, Stream};
 use e2e::ticks;
 use e2e::wait::{PATIENCE, now, until};
 use promcast_proto::tick::Tick;
-
-/// Queries, so that at each moment some job or update is on its way.
-const QUERIES: [&str; 6] = [
-    "DCGM_FI_DEV_GPU_UTIL",
-    "DCGM_FI_DEV_GPU_TEMP",
-    "DCGM_FI_DEV_POWER_USAGE",
-    "DCGM_FI_DEV_FB_USED",
-    "DCGM_FI_DEV_SM_CLOCK",
-    "DCGM_FI_DEV_MEM_CLOCK",
-];
 
 /// How late a tick may come when a leader dies: the others need some four seconds to choose the next one.
 const LATE_MS: i64 = 15_000;
@@ -206,7 +196,7 @@ impl Stack {
     async fn viewers(&self) -> Vec<Viewer> {
         let mut viewers = Vec::new();
         for gateway in &self.gateways {
-            for query in QUERIES {
+            for query in METRICS {
                 viewers.push(Viewer { stream: Stream::open(gateway, query, 5).await, seen: Vec::new() });
             }
         }

@@ -4,22 +4,13 @@ use std::time::Duration;
 
 use e2e::process::Signal;
 use e2e::programs::sum;
+use e2e::sim::METRICS;
 use e2e::stack::{Bus, Promcast, Stack};
 use e2e::stream::{Event, Stream};
 use e2e::upstream::{Reply, Upstream};
 use e2e::wait::{PATIENCE, now, until};
 use e2e::{http, ticks};
 use promcast_proto::tick::Tick;
-
-/// Queries, so that at each moment some poller has work.
-const QUERIES: [&str; 6] = [
-    "DCGM_FI_DEV_GPU_UTIL",
-    "DCGM_FI_DEV_GPU_TEMP",
-    "DCGM_FI_DEV_POWER_USAGE",
-    "DCGM_FI_DEV_FB_USED",
-    "DCGM_FI_DEV_SM_CLOCK",
-    "DCGM_FI_DEV_MEM_CLOCK",
-];
 
 /// Seconds until the bus gives a silent poller's job to another: three, and as many again for what is around it.
 const TAKEOVER_MS: i64 = 6_000;
@@ -69,7 +60,7 @@ async fn two_pollers() -> (Stack, Vec<Viewer>) {
     let mut stack = Stack::start(Bus::Nats, &[]).await;
     stack.promcast.add_poller().await;
     let mut viewers = Vec::new();
-    for query in QUERIES {
+    for query in METRICS {
         viewers.push(Viewer { stream: Stream::open(stack.gateway(), query, 5).await, seen: Vec::new() });
     }
     all_reach(&mut viewers, now().plus_millis(5_000)).await;
@@ -89,7 +80,7 @@ fn assert_nothing_missed(viewers: &[Viewer]) {
 #[tokio::test]
 async fn with_none_at_all_ticks_wait_for_the_next_one() {
     let mut stack = Stack::start(Bus::Nats, &[]).await;
-    let mut viewer = Viewer { stream: Stream::open(stack.gateway(), QUERIES[0], 5).await, seen: Vec::new() };
+    let mut viewer = Viewer { stream: Stream::open(stack.gateway(), METRICS[0], 5).await, seen: Vec::new() };
     viewer.read(now()).await;
     let mut poller = stack.promcast.pollers.pop().expect("a poller");
     poller.process.kill().await;

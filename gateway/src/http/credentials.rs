@@ -46,12 +46,13 @@ impl Cookie {
 
     /// A browser sends cookies along whichever page made it ask, so the page has to be one that may.
     fn check_site(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        // The browser's own word on it, which no page can write. HTTP/2 has no Host header to compare an origin with.
+        let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
         let ours = match headers.get(header::ORIGIN) {
+            Some(_) if site == Some(b"same-origin") => true,
             Some(origin) => self.origins.contains(origin) || is_own(origin, headers),
             // Left out for a page of the same origin, and by what is no browser.
-            None => headers
-                .get(SEC_FETCH_SITE)
-                .is_none_or(|site| [&b"same-origin"[..], b"none"].contains(&site.as_bytes())),
+            None => site.is_none_or(|site| [&b"same-origin"[..], b"none"].contains(&site)),
         };
         let detail =
             "a cookie counts from pages of the gateway's own origin and of `http.allowed_origins` only";
@@ -149,6 +150,14 @@ mod tests {
         ] {
             assert!(with(name, value).is_none(), "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn over_http_2_the_browser_says_that_it_is_our_page() {
+        let origin = ("origin", "https://gw.example.com");
+        let asked = |site| token(&[("cookie", "session=abc"), origin, ("sec-fetch-site", site)]);
+        assert!(asked("same-origin").is_some());
+        assert!(asked("same-site").is_none() && asked("cross-site").is_none());
     }
 
     #[test]

@@ -2,15 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, header};
 use axum::routing::{get, post};
 use axum::serve::Listener;
-use futures_util::{StreamExt, stream};
 use rcgen::{Certificate, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -24,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{Call, Fault, GATEWAY, Recorded, Shared};
+use crate::answer;
 
 /// A listener that speaks TLS.
 struct Secure {
@@ -125,15 +124,15 @@ impl Shared {
         let fault = self.faults.lock().expect("no handler panicked").get(&call).cloned();
         let text = right.to_string();
         match fault {
-            None => respond(code, Body::from(text)),
+            None => answer::json(code, Body::from(text)),
             Some(Fault::Status(code)) => status(code),
-            Some(Fault::Body(text)) => respond(code, Body::from(text)),
+            Some(Fault::Body(text)) => answer::json(code, Body::from(text)),
             Some(Fault::Slow(time)) => {
                 tokio::time::sleep(time).await;
-                respond(code, Body::from(text))
+                answer::json(code, Body::from(text))
             }
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Cut) => respond(code, broken_off(&text)),
+            Some(Fault::Cut) => answer::json(code, answer::broken_off(&text)),
         }
     }
 }
@@ -166,23 +165,5 @@ fn status(code: u16) -> Response<Body> {
         "message": "on purpose",
         "code": code,
     });
-    respond(code, Body::from(body.to_string()))
-}
-
-fn respond(code: u16, body: Body) -> Response<Body> {
-    Response::builder()
-        .status(StatusCode::from_u16(code).expect("a status"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body)
-        .expect("a response")
-}
-
-/// The first half of `text`, then a connection that is gone. The pause lets the half out first.
-fn broken_off(text: &str) -> Body {
-    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
-    let end = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        Err(std::io::Error::other("broken off on purpose"))
-    };
-    Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(end)))
+    answer::json(code, Body::from(body.to_string()))
 }

@@ -143,7 +143,7 @@ impl Reader<'_> {
             // The end of a batch; what it sent last must be what we got last.
             Some(204)
                 if number(answer, "Nats-Last-Sequence")
-                    .is_some_and(|sent| sent != self.last.unwrap_or(sent)) =>
+                    .is_some_and(|sent| sent != self.last.unwrap_or_default()) =>
             {
                 Err(failed("a part of it was lost on the way"))
             }
