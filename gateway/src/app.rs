@@ -26,6 +26,7 @@ use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
+use crate::subscribe::Desk;
 
 mod identity;
 
@@ -109,7 +110,9 @@ impl App {
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
         let connections = Connections::new(limits(config), metrics.clone());
         let authenticator = identity::authenticator(&config.auth, &clock, &registry, tasks).await?;
-        let fleet = Fleet::start(bus.clone(), connections.clone(), replica.clone(), tasks);
+        let scope = Scope::new(config.datasources(), config.scope.labels());
+        let desk = Desk::new(scope, hub, connections.clone());
+        let fleet = Fleet::start(bus.clone(), connections.clone(), desk.clone(), replica.clone(), tasks);
         let state = State {
             authenticator,
             cookie: identity::cookie(config),
@@ -117,8 +120,7 @@ impl App {
             vigil_pace: identity::pace(&config.auth),
             user_rate: UserRate::new(config.stream.open_rate, config.stream.open_burst, tasks),
             log_queries: config.auth.log_queries,
-            scope: Scope::new(config.datasources(), config.scope.labels()),
-            hub,
+            desk,
             connections,
             fleet,
             rhythm: rhythm(config),
@@ -198,6 +200,7 @@ fn limits(config: &Config) -> Limits {
         all: stream.max_connections,
         user: stream.max_connections_per_user,
         user_topics: stream.max_topics_per_user,
+        subscriptions: stream.max_subscriptions,
     }
 }
 

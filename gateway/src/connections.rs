@@ -1,23 +1,33 @@
-//! The connections of this replica: how many there may be, which there are, and whether the way to each is blocked.
+//! The connections of this replica: how many there may be, which there are, and what each streams.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Context;
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use promcast_proto::control;
-use promcast_proto::tick::{Interval, Tick};
-use promcast_proto::topic::Key;
+use promcast_proto::cursor::SUBSCRIPTIONS_MAX;
+use promcast_proto::tick::Tick;
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::info;
 
+use crate::auth::Sight;
+use crate::hub::{Feed, Resume, Signal};
 use crate::metrics::Metrics;
+
+mod exodus;
+mod pressure;
+pub mod roster;
+
+pub use pressure::Pressure;
+pub use roster::{Conflict, Diff, Roster, Seen, Wish};
+
+use exodus::Exodus;
 
 /// The places for connections on this replica, and who has one. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,34 +48,81 @@ pub struct Limits {
     pub user: usize,
     /// Different topics of one user.
     pub user_topics: usize,
+    /// Subscriptions of one connection; never more than a cursor holds.
+    pub subscriptions: usize,
 }
 
 /// Why there is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// All places are taken.
+    #[error("this replica holds as many streams as it may; try again, or reach another")]
     Replica,
     /// The user has as many connections as one may.
+    #[error("you hold as many streams here as one user may; close one, or reach another replica")]
     User,
     /// The user has as many topics as one may.
+    #[error("you stream as many different queries here as one user may; close one first")]
     UserTopics,
 }
 
-/// All connections leave: how many there were, since when, and how many have their turn.
-#[derive(Debug)]
-struct Exodus {
-    since: Instant,
-    all: u32,
-    placed: u32,
+/// Who opens a connection, and with what.
+pub struct Opening {
+    /// The connection's name.
+    pub id: String,
+    /// Whose it is, where users are told apart.
+    pub user: Option<Arc<str>>,
+    /// How far they see with it.
+    pub sight: Sight,
+    /// When.
+    pub opened: Tick,
+    /// What it streams at first.
+    pub roster: Roster,
+    /// Wakes its stream.
+    pub signal: Arc<Signal>,
 }
 
 /// What is known of a connection.
 #[derive(Debug)]
 struct Entry {
     user: Option<Arc<str>>,
+    sight: Sight,
     opened: Tick,
-    subscriptions: Vec<(Key, Interval, AtomicI64)>,
+    roster: Mutex<Roster>,
+    changes: Mutex<Vec<Change>>,
+    changed: AtomicBool,
+    signal: Arc<Signal>,
     closed: CancellationToken,
+}
+
+/// A topic that a stream reads.
+pub struct Joined {
+    /// Its place in the cursor.
+    pub place: u8,
+    /// Where it is read from.
+    pub feed: Feed,
+    /// The last tick that the client has seen.
+    pub after: Option<Tick>,
+    /// Where it goes on.
+    pub resume: Resume,
+    /// Where its last tick is noted.
+    pub seen: Seen,
+}
+
+/// What a stream does otherwise from now on.
+pub struct Change {
+    /// Places whose topic it reads no more.
+    pub left: Vec<u8>,
+    /// What it reads from now on.
+    pub joined: Vec<Joined>,
+    /// The event that says so.
+    pub event: Bytes,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").field("left", &self.left).finish_non_exhaustive()
+    }
 }
 
 /// The place of one connection; dropping it frees the place.
@@ -78,9 +135,32 @@ pub struct Connection {
     _place: OwnedSemaphorePermit,
 }
 
+/// A connection that is open, in the hands of somebody who may change it.
+#[derive(Debug)]
+pub struct Open {
+    id: String,
+    entry: Arc<Entry>,
+    all: Connections,
+}
+
+/// Why a connection stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unchanged {
+    /// It has ended.
+    #[error("the connection has ended")]
+    Ended,
+    /// The subscriptions do not go together.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// There is no room for them.
+    #[error(transparent)]
+    Full(#[from] Full),
+}
+
 impl Connections {
     /// Room for so many.
     pub fn new(limits: Limits, metrics: Metrics) -> Self {
+        let limits = Limits { subscriptions: limits.subscriptions.min(SUBSCRIPTIONS_MAX), ..limits };
         Self {
             limits,
             places: Arc::new(Semaphore::new(limits.all)),
@@ -90,26 +170,33 @@ impl Connections {
         }
     }
 
+    /// How much there may be.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Takes a place, unless all are taken, or all that one user may have. Nobody is evicted for a newcomer.
-    pub fn open(
-        &self,
-        id: &str,
-        user: Option<Arc<str>>,
-        opened: Tick,
-        subscriptions: impl IntoIterator<Item = (Key, Interval)>,
-    ) -> Result<Connection, Full> {
+    pub fn open(&self, opening: Opening) -> Result<Connection, Full> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| Full::Replica)?;
-        let none = || AtomicI64::new(i64::MIN);
-        let subscriptions =
-            subscriptions.into_iter().map(|(key, interval)| (key, interval, none())).collect();
-        let entry = Arc::new(Entry { user, opened, subscriptions, closed: CancellationToken::new() });
+        let Opening { id, user, sight, opened, roster, signal } = opening;
         {
             let mut open = self.open.lock();
-            self.limits.check(&open, &entry)?;
-            open.insert(id.to_owned(), entry.clone());
+            self.limits.check(&open, user.as_deref(), &id, &roster)?;
+            let entry = Entry {
+                user,
+                sight,
+                opened,
+                roster: Mutex::new(roster),
+                changes: Mutex::default(),
+                changed: AtomicBool::new(false),
+                signal,
+                closed: CancellationToken::new(),
+            };
+            let entry = Arc::new(entry);
+            open.insert(id.clone(), entry.clone());
+            self.metrics.active_connections.inc();
+            Ok(Connection { id, entry, all: self.clone(), since: Instant::now(), _place: place })
         }
-        self.metrics.active_connections.inc();
-        Ok(Connection { id: id.to_owned(), entry, all: self.clone(), since: Instant::now(), _place: place })
     }
 
     /// The connections that are open, of one user or, without a name, of all.
@@ -123,28 +210,73 @@ impl Connections {
         let entry = self.open.lock().get(id).cloned().filter(|entry| entry.is_of(user));
         entry.inspect(|entry| entry.closed.cancel()).is_some()
     }
+
+    /// A connection of this user, to change it; nothing where it is not here.
+    pub fn find(&self, id: &str, user: Option<&str>) -> Option<Open> {
+        let entry = self.open.lock().get(id).cloned().filter(|entry| entry.is_of(user))?;
+        Some(Open { id: id.to_owned(), entry, all: self.clone() })
+    }
 }
 
-impl Exodus {
-    /// The moment of the next one, of a window that begins with the exodus.
-    fn turn(&mut self, window: Duration, within: f64) -> Instant {
-        let place = f64::from(self.placed.min(self.all.saturating_sub(1))) + within;
-        self.placed = self.placed.saturating_add(1);
-        self.since + window.mul_f64(place / f64::from(self.all.max(1)))
+impl Open {
+    /// How far its user sees with it.
+    pub fn sight(&self) -> &Sight {
+        &self.entry.sight
+    }
+
+    /// Changes its subscriptions, or none of them. `join` makes of what is to be done the change that its stream carries out.
+    pub fn amend(
+        &self,
+        remove: &[String],
+        add: &[Wish],
+        join: impl FnOnce(Diff, &Arc<Signal>) -> Change,
+    ) -> Result<(), Unchanged> {
+        let open = self.all.open.lock();
+        if !open.contains_key(&self.id) {
+            return Err(Unchanged::Ended);
+        }
+        let next = self.entry.roster.lock().amend(remove, add, self.all.limits.subscriptions);
+        let (next, diff) = next?;
+        self.all.limits.check_topics(&open, self.entry.user.as_deref(), &self.id, &next)?;
+        *self.entry.roster.lock() = next;
+        // Still under the lock: changes come to the stream in the order in which they were decided.
+        self.entry.changes.lock().push(join(diff, &self.entry.signal));
+        self.entry.changed.store(true, Ordering::Release);
+        self.entry.signal.wake();
+        Ok(())
     }
 }
 
 impl Limits {
     /// Whether one more of its user is within the limits; where nobody is told apart there are none.
-    fn check(&self, open: &HashMap<String, Arc<Entry>>, new: &Entry) -> Result<(), Full> {
-        let Some(user) = new.user.as_deref() else { return Ok(()) };
-        let held: Vec<_> = open.values().filter(|entry| entry.is_of(Some(user))).collect();
-        if held.len() >= self.user {
+    fn check(
+        &self,
+        open: &HashMap<String, Arc<Entry>>,
+        user: Option<&str>,
+        id: &str,
+        roster: &Roster,
+    ) -> Result<(), Full> {
+        if user.is_some() && open.values().filter(|entry| entry.is_of(user)).count() >= self.user {
             return Err(Full::User);
         }
-        let all = held.into_iter().map(Arc::as_ref).chain([new]);
-        let topics: HashSet<_> =
-            all.flat_map(|entry| entry.subscriptions.iter().map(|(key, _, _)| *key)).collect();
+        self.check_topics(open, user, id, roster)
+    }
+
+    /// Whether the user may stream the topics of `roster` on connection `id`, besides those of their others.
+    fn check_topics(
+        &self,
+        open: &HashMap<String, Arc<Entry>>,
+        user: Option<&str>,
+        id: &str,
+        roster: &Roster,
+    ) -> Result<(), Full> {
+        if user.is_none() {
+            return Ok(());
+        }
+        let mut topics: HashSet<_> = roster.keys().collect();
+        for (_, entry) in open.iter().filter(|(other, entry)| *other != id && entry.is_of(user)) {
+            topics.extend(entry.roster.lock().keys());
+        }
         if topics.len() > self.user_topics { Err(Full::UserTopics) } else { Ok(()) }
     }
 }
@@ -156,39 +288,29 @@ impl Entry {
     }
 
     fn describe(&self, id: &str) -> control::Connection {
-        let subscriptions = self
-            .subscriptions
-            .iter()
-            .map(|(key, interval, last)| control::Subscription {
-                key: *key,
-                interval: *interval,
-                last: Some(last.load(Ordering::Relaxed)).filter(|last| *last >= 0).map(Tick::from_millis),
-            })
-            .collect();
         control::Connection {
             id: id.to_owned(),
             user: self.user.as_deref().map(str::to_owned),
             opened: self.opened,
-            subscriptions,
+            subscriptions: self.roster.lock().describe(),
         }
     }
 }
 
 impl Connection {
-    /// Takes note of the last tick of a subscription.
-    pub fn delivered(&self, subscription: usize, tick: Tick) {
-        if let Some((_, _, last)) = self.entry.subscriptions.get(subscription) {
-            last.store(tick.millis(), Ordering::Relaxed);
+    /// What its stream is to do otherwise, in the order in which that was decided.
+    pub fn changes(&self) -> Vec<Change> {
+        if self.entry.changed.swap(false, Ordering::AcqRel) {
+            std::mem::take(&mut *self.entry.changes.lock())
+        } else {
+            Vec::new()
         }
     }
 
     /// When to leave, now that all do: each has a slot of its own in the window, so that no second sees more than its share of
     /// those who come to the other replicas.
     pub fn leave(&self, window: Duration) -> Instant {
-        let begin = || {
-            let all = u32::try_from(self.all.open.lock().len()).unwrap_or(u32::MAX);
-            Mutex::new(Exodus { since: Instant::now(), all, placed: 0 })
-        };
+        let begin = || Mutex::new(Exodus::of(u32::try_from(self.all.open.lock().len()).unwrap_or(u32::MAX)));
         let mut exodus = self.all.exodus.get_or_init(begin).lock();
         exodus.turn(window, rand::rng().random_range(0.0..1.0))
     }
@@ -209,45 +331,30 @@ impl Drop for Connection {
     }
 }
 
-/// Whether the client's socket takes no more bytes at the moment: said by the socket, read by the stream.
-#[derive(Debug, Default)]
-pub struct Pressure {
-    blocked: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Pressure {
-    /// Says whether the socket is blocked.
-    pub fn set(&self, blocked: bool) {
-        if self.blocked.swap(blocked, Ordering::AcqRel) && !blocked {
-            self.waker.wake();
-        }
-    }
-
-    /// Whether the socket is blocked; if so, the task is woken when it no longer is.
-    pub fn is_blocked(&self, cx: &Context<'_>) -> bool {
-        self.waker.register(cx.waker());
-        self.blocked.load(Ordering::Acquire)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use promcast_proto::tick::Interval;
     use promcast_proto::topic::{Datasource, Topic};
-    use proptest::prelude::*;
 
     use super::*;
 
-    fn key(query: &str) -> (Key, Interval) {
-        (Topic::new(Datasource::default(), query.to_owned()).key(), Interval::from_secs(5).unwrap())
+    fn opening(id: &str, user: Option<&str>, query: &str) -> Opening {
+        let key = Topic::new(Datasource::default(), query.to_owned()).key();
+        let wish = Wish { id: "0".to_owned(), key, interval: Interval::from_secs(5).unwrap() };
+        let (roster, _) = Roster::of_request(&[wish], 1).unwrap();
+        let (user, signal) = (user.map(Into::into), Arc::default());
+        Opening { id: id.to_owned(), user, sight: Sight::All, opened: Tick::MIN, roster, signal }
+    }
+
+    fn limits(all: usize, user: usize, user_topics: usize) -> Limits {
+        Limits { all, user, user_topics, subscriptions: 32 }
     }
 
     #[test]
     fn a_user_has_so_many_places_and_topics_and_no_more() {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-        let all = Connections::new(Limits { all: 6, user: 3, user_topics: 2 }, metrics);
-        let open =
-            |id: &str, user: Option<&str>, query| all.open(id, user.map(Into::into), Tick::MIN, [key(query)]);
+        let all = Connections::new(limits(6, 3, 2), metrics);
+        let open = |id: &str, user: Option<&str>, query: &str| all.open(opening(id, user, query));
         let _one = open("1", Some("ann"), "a").unwrap();
         let _two = open("2", Some("ann"), "b").unwrap();
         assert_eq!(open("3", Some("ann"), "c").unwrap_err(), Full::UserTopics);
@@ -263,32 +370,12 @@ mod tests {
     #[test]
     fn a_user_sees_and_closes_their_own_and_whoever_sees_all_those_of_all() {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-        let all = Connections::new(Limits { all: 9, user: 9, user_topics: 9 }, metrics);
-        let _ann = all.open("a", Some("ann".into()), Tick::MIN, []).unwrap();
-        let _ben = all.open("b", Some("ben".into()), Tick::MIN, []).unwrap();
+        let all = Connections::new(limits(9, 9, 9), metrics);
+        let _ann = all.open(opening("a", Some("ann"), "up")).unwrap();
+        let _ben = all.open(opening("b", Some("ben"), "up")).unwrap();
         let ids = |user| all.list(user).into_iter().map(|held| held.id).collect::<Vec<_>>();
         assert_eq!((ids(Some("ann")), ids(None).len(), ids(Some("cid")).len()), (vec!["a".to_owned()], 2, 0));
         assert!(!all.close("b", Some("ann")), "somebody else's connection was closed");
         assert!(all.close("b", Some("ben")) && all.close("a", None));
-    }
-
-    proptest! {
-        #[test]
-        fn each_second_of_an_exodus_sees_its_share(
-            all in 1_u32..300, within in prop::collection::vec(0.0_f64..1.0, 300),
-        ) {
-            let since = Instant::now();
-            let mut exodus = Exodus { since, all, placed: 0 };
-            let window = Duration::from_secs(20);
-            let turns: Vec<_> =
-                (0..all).zip(within).map(|(_, within)| exodus.turn(window, within) - since).collect();
-            prop_assert!(turns.iter().all(|turn| *turn <= window));
-            for second in 0..20 {
-                let second = Duration::from_secs(second)..Duration::from_secs(second + 1);
-                let seen = turns.iter().filter(|turn| second.contains(*turn)).count();
-                // Slots at either border may be partly in it.
-                prop_assert!(seen <= usize::try_from(all / 20).unwrap() + 2, "{seen} of {all} in {second:?}");
-            }
-        }
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use promcast_proto::control::{self, Control, Reply};
+use promcast_proto::control::{self, Changed, Control, Reply, Wanted};
+use promcast_proto::problem;
 use promcast_runtime::bus::{Bus, Question};
 use promcast_runtime::lifecycle::Tasks;
 use tokio::sync::mpsc;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::connections::Connections;
+use crate::subscribe::Desk;
 
 /// How often a replica says that it is there.
 const HERE: Duration = Duration::from_secs(3);
@@ -32,6 +34,7 @@ const WAIT: Duration = Duration::from_secs(1);
 pub struct Fleet {
     bus: Arc<dyn Bus>,
     connections: Connections,
+    desk: Desk,
     replica: Arc<str>,
     others: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
@@ -45,21 +48,36 @@ pub struct Status {
     pub replicas: BTreeMap<String, Vec<control::Connection>>,
 }
 
-/// What became of a request to close a connection.
+/// What a request about one connection came to, wherever that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closed {
-    /// It is being closed.
-    Yes,
+pub enum Found<T> {
+    /// The replica that holds it did so.
+    Done(T),
     /// No replica holds it.
     Unknown,
     /// No replica that answered holds it, and not all answered.
     Undecided,
 }
 
+/// Why a connection was not changed, as its client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of problem.
+    pub kind: problem::Type,
+    /// What to change.
+    pub detail: String,
+}
+
 impl Fleet {
     /// Joins the others, and answers them until everything else has ended.
-    pub fn start(bus: Arc<dyn Bus>, connections: Connections, replica: String, tasks: &Tasks) -> Self {
-        let fleet = Self { bus, connections, replica: replica.into(), others: Arc::default() };
+    pub fn start(
+        bus: Arc<dyn Bus>,
+        connections: Connections,
+        desk: Desk,
+        replica: String,
+        tasks: &Tasks,
+    ) -> Self {
+        let fleet = Self { bus, connections, desk, replica: replica.into(), others: Arc::default() };
         let (member, soft) = (fleet.clone(), tasks.soft().clone());
         tasks.background().spawn("fleet", async move {
             member.belong(&soft).await;
@@ -81,17 +99,59 @@ impl Fleet {
     }
 
     /// Closes a connection, wherever it is; one user's only where one is named.
-    pub async fn close(&self, connection: &str, user: Option<String>) -> Closed {
+    pub async fn close(&self, connection: &str, user: Option<String>) -> Found<()> {
         if self.connections.close(connection, user.as_deref()) {
-            return Closed::Yes;
+            return Found::Done(());
         }
+        let closed = |reply| matches!(reply, Reply::Closed).then_some(());
+        self.seek(&Control::Close { connection: connection.to_owned(), user }, closed).await
+    }
+
+    /// Changes what a connection streams, wherever it is; one user's only where one is named.
+    pub async fn change(
+        &self,
+        connection: &str,
+        user: Option<String>,
+        add: Vec<Wanted>,
+        remove: Vec<String>,
+    ) -> Found<Result<Changed, Refusal>> {
+        match self.change_here(connection, user.as_deref(), &add, &remove).await {
+            Reply::Changed(changed) => return Found::Done(Ok(changed)),
+            Reply::Refused { kind, detail } => return Found::Done(Err(Refusal { kind, detail })),
+            Reply::NotHeld | Reply::Closed | Reply::Status { .. } => {}
+        }
+        let changed = |reply| match reply {
+            Reply::Changed(changed) => Some(Ok(changed)),
+            Reply::Refused { kind, detail } => Some(Err(Refusal { kind, detail })),
+            Reply::Status { .. } | Reply::Closed | Reply::NotHeld => None,
+        };
+        self.seek(&Control::Change { connection: connection.to_owned(), user, add, remove }, changed).await
+    }
+
+    async fn change_here(
+        &self,
+        connection: &str,
+        user: Option<&str>,
+        add: &[Wanted],
+        remove: &[String],
+    ) -> Reply {
+        match self.desk.change(connection, user, add, remove).await {
+            Ok(Some(changed)) => Reply::Changed(changed),
+            Ok(None) => Reply::NotHeld,
+            Err(refused) => Reply::Refused { kind: refused.kind(), detail: refused.to_string() },
+        }
+    }
+
+    /// Asks all replicas, and gives what the one that holds the connection says.
+    async fn seek<T>(&self, control: &Control, answer: impl Fn(Reply) -> Option<T>) -> Found<T> {
         let known = self.others().len() + 1;
-        let replies = self.gather(&Control::Close { connection: connection.to_owned(), user }, known).await;
-        match replies.contains(&Reply::Closed) {
-            true => Closed::Yes,
+        let replies = self.gather(control, known).await;
+        let heard = replies.len();
+        match replies.into_iter().find_map(answer) {
+            Some(answer) => Found::Done(answer),
             // This replica's own answer is among them where the bus works; it is known anyhow.
-            false if replies.len() >= known || known == 1 => Closed::Unknown,
-            false => Closed::Undecided,
+            None if heard >= known || known == 1 => Found::Unknown,
+            None => Found::Undecided,
         }
     }
 
@@ -149,7 +209,7 @@ impl Fleet {
             if self.meet(replica) {
                 self.say_here().await;
             }
-        } else if let Some(answer) = self.take(control) {
+        } else if let Some(answer) = self.take(control).await {
             // Whoever asked may have given up.
             drop(reply.send(answer));
         }
@@ -160,7 +220,7 @@ impl Fleet {
         *replica != *self.replica && self.others.lock().insert(replica, Instant::now()).is_none()
     }
 
-    fn take(&self, control: Control) -> Option<Reply> {
+    async fn take(&self, control: Control) -> Option<Reply> {
         match control {
             Control::Here { .. } => None,
             Control::Leaving { replica } => {
@@ -174,6 +234,9 @@ impl Fleet {
             Control::Close { connection, user } => {
                 let closed = self.connections.close(&connection, user.as_deref());
                 Some(if closed { Reply::Closed } else { Reply::NotHeld })
+            }
+            Control::Change { connection, user, add, remove } => {
+                Some(self.change_here(&connection, user.as_deref(), &add, &remove).await)
             }
         }
     }

@@ -18,15 +18,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
+use crate::backfill::Backfill;
 use crate::auth::{Authenticator, Pace, Tickets};
 use crate::connections::Connections;
 use crate::fleet::Fleet;
-use crate::hub::Hub;
 use crate::metrics::Metrics;
-use crate::scope::Scope;
 use crate::sse::Rhythm;
+use crate::subscribe::Desk;
 
 mod admission;
+mod body;
 mod client;
 mod connection;
 mod credentials;
@@ -45,6 +46,7 @@ pub use credentials::Cookie;
 pub use listener::{Transport, serve};
 pub use rate::{InvalidRate, Rate, UserRate};
 
+use params::Defaults;
 use problem::Problem;
 use span::REQUEST_ID;
 
@@ -62,10 +64,12 @@ pub struct State {
     pub user_rate: UserRate,
     /// Whether the text of queries is logged.
     pub log_queries: bool,
-    /// What they may see.
-    pub scope: Scope,
-    /// Where it comes from.
-    pub hub: Hub,
+    /// What they may see, and where it comes from.
+    pub desk: Desk,
+    /// Where history comes from.
+    pub backfill: Backfill,
+    /// The most ticks that one subscription gets as history.
+    pub backfill_points: u32,
     /// How many may ask.
     pub connections: Connections,
     /// The other replicas.
@@ -82,6 +86,13 @@ pub struct State {
     pub metrics: Metrics,
     /// Cancelled when the replica goes away.
     pub soft: CancellationToken,
+}
+
+impl State {
+    fn defaults(&self) -> Defaults {
+        let (interval, backfill_points) = (self.default_interval, self.backfill_points);
+        Defaults { interval, backfill_points, now: self.clock.now() }
+    }
 }
 
 /// What the layers around the handlers need.
@@ -120,7 +131,7 @@ const REQUEST_MAX: usize = 32 * 1024;
 pub fn is_readable(query_string: &str, headers: &HeaderMap, cookie: &Cookie, now: Tick) -> bool {
     let Ok(interval) = Interval::from_secs(*INTERVAL_SECONDS.start()) else { return false };
     params::accepts_event_stream(headers)
-        && params::read(query_string, headers, interval, now)
+        && params::read(query_string, headers, Defaults { interval, backfill_points: u32::MAX, now })
             .and_then(|params| cookie.shown(headers, params.ticket))
             .is_ok()
 }
@@ -128,7 +139,7 @@ pub fn is_readable(query_string: &str, headers: &HeaderMap, cookie: &Cookie, now
 /// The router.
 pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let metrics = state.metrics.clone();
-    let stream = get(stream::open).layer(rate::layer(&edge.rate, state.metrics.clone()));
+    let stream = get(stream::open).post(stream::post).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let calls = rate::layer(&edge.calls, state.metrics.clone());
     let cookies = state.cookie.name.is_some();
@@ -148,7 +159,7 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .route(STREAM, stream)
         .route(TICKET, ticket)
         .route(STATUS, get(connection::status).layer(calls.clone()))
-        .route(CONNECTION, delete(connection::close).layer(calls))
+        .route(CONNECTION, delete(connection::close).patch(connection::change).layer(calls))
         .route("/", get(page))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async |request: Request| {
@@ -197,8 +208,8 @@ fn cors(origins: Vec<HeaderValue>, cookies: bool) -> CorsLayer {
     CorsLayer::new()
         .allow_credentials(cookies)
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, HeaderName::from_static("last-event-id"), REQUEST_ID])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("last-event-id"), REQUEST_ID])
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))
 }

@@ -20,3 +20,4 @@ pub mod hub;
 pub mod metrics;
 pub mod scope;
 pub mod sse;
+pub mod subscribe;

@@ -41,6 +41,12 @@ labels! {
         Update = "update",
         /// `gap`
         Gap = "gap",
+        /// `backfill`, or the `error` of one
+        Backfill = "backfill",
+        /// `schema`
+        Schema = "schema",
+        /// `subscriptions`
+        Subscriptions = "subscriptions",
         /// `heartbeat`
         Heartbeat = "heartbeat",
         /// a comment line

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use promcast_proto::problem;
 use promcast_proto::topic::{Datasource, Topic};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
@@ -58,8 +59,37 @@ pub enum Error {
     #[error("there is no datasource `{0}` here")]
     Datasource(Datasource),
     /// The check itself failed.
-    #[error("the query could not be checked")]
+    #[error("the query could not be checked; try again")]
     Check(#[source] JoinError),
+}
+
+impl Error {
+    /// The kind of problem that a client is told.
+    pub fn kind(&self) -> problem::Type {
+        match self {
+            Self::Query(_) => problem::Type::InvalidQuery,
+            Self::Forbidden => problem::Type::Forbidden,
+            Self::Datasource(_) => problem::Type::UnknownDatasource,
+            Self::Check(_) => problem::Type::Internal,
+        }
+    }
+
+    /// Where in the query it is, as a character counted from 1, where that is known.
+    pub fn position(&self) -> Option<usize> {
+        match self {
+            Self::Query(Invalid::Syntax { position, .. }) => Some(*position),
+            Self::Query(
+                Invalid::Costly(_)
+                | Invalid::Excessive(_)
+                | Invalid::Refused(_)
+                | Invalid::Unparsable
+                | Invalid::Unprintable(_),
+            )
+            | Self::Forbidden
+            | Self::Datasource(_)
+            | Self::Check(_) => None,
+        }
+    }
 }
 
 impl From<Invalid> for Error {

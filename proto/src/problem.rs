@@ -27,6 +27,10 @@ pub enum Type {
     UriTooLong,
     /// The request's headers are too large.
     HeadersTooLarge,
+    /// The request's body is too large.
+    BodyTooLarge,
+    /// The request's body is not of the type that the path reads.
+    UnsupportedMediaType,
     /// Too many new streams from this address.
     RateLimited,
     /// The user holds as many streams, or topics, as one may.
@@ -55,6 +59,8 @@ impl Type {
         Self::NotAcceptable,
         Self::UriTooLong,
         Self::HeadersTooLarge,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
         Self::RateLimited,
         Self::UserLimit,
         Self::AtCapacity,
@@ -77,6 +83,8 @@ impl Type {
             Self::NotAcceptable => "not-acceptable",
             Self::UriTooLong => "uri-too-long",
             Self::HeadersTooLarge => "headers-too-large",
+            Self::BodyTooLarge => "body-too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
             Self::RateLimited => "rate-limited",
             Self::UserLimit => "user-limit",
             Self::AtCapacity => "at-capacity",
@@ -105,6 +113,8 @@ impl Type {
             Self::NotAcceptable => "The path cannot answer in a form that the client accepts",
             Self::UriTooLong => "The request line is too long",
             Self::HeadersTooLarge => "The request headers are too large",
+            Self::BodyTooLarge => "The request body is too large",
+            Self::UnsupportedMediaType => "The path does not read this type of body",
             Self::RateLimited => "Too many new streams",
             Self::UserLimit => "Too much at once for one user",
             Self::AtCapacity => "This replica is full",

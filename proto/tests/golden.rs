@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use promcast_proto::ask::{Answer, Ask, Question};
 use promcast_proto::body::Body;
 use promcast_proto::code::ErrorCode;
-use promcast_proto::control::{Connection, Control, Reply, Subscription};
+use promcast_proto::control::{Changed, Connection, Control, Reply, Resumed, Subscribed, Subscription, Wanted};
 use promcast_proto::envelope;
 use promcast_proto::job::Job;
 use promcast_proto::tick::{Interval, Tick};
@@ -72,8 +72,30 @@ macro_rules! for_each_message {
         $each("control_leaving", &Control::Leaving { replica: "gateway-0".to_owned() });
         $each("control_status", &Control::Status { user: None });
         $each("control_close", &Control::Close { connection: id.clone(), user: user.clone() });
-        let subscription =
-            Subscription { key: topic().key(), interval: Interval::from_secs(15).unwrap(), last: Some(tick) };
+        let interval = Interval::from_secs(15).unwrap();
+        let add = vec![Wanted {
+            id: "gpu".to_owned(),
+            query: "up".to_owned(),
+            interval,
+            datasource: datasource.clone(),
+            after: Some(tick),
+        }];
+        let change =
+            Control::Change { connection: id.clone(), user: user.clone(), add, remove: vec!["cpu".to_owned()] };
+        $each("control_change", &change);
+        let added = |resume| Subscribed {
+            id: "gpu".to_owned(),
+            topic: topic().key(),
+            query: "up".to_owned(),
+            datasource: datasource.clone(),
+            interval,
+            resume,
+        };
+        let added = vec![added(Resumed::Live), added(Resumed::Gap { from: tick, to: end })];
+        $each("reply_changed", &Reply::Changed(Changed { added, removed: vec!["cpu".to_owned()] }));
+        let kind = promcast_proto::problem::Type::InvalidQuery;
+        $each("reply_refused", &Reply::Refused { kind, detail: "not PromQL".to_owned() });
+        let subscription = Subscription { id: "gpu".to_owned(), key: topic().key(), interval, last: Some(tick) };
         let connections = vec![Connection { id, user, opened: tick, subscriptions: vec![subscription] }];
         $each("reply_status", &Reply::Status { replica: "gateway-0".to_owned(), connections });
         $each("reply_closed", &Reply::Closed);

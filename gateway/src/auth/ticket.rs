@@ -1,6 +1,6 @@
 //! Tickets: what a page shows in a URL where it cannot send a token, as with a browser's own `EventSource`.
 //!
-//! A ticket is good for half a minute, for one query on one datasource and for what its holder saw when it was given out. Any
+//! A ticket is good for half a minute, for the queries of one stream and for what its holder saw when it was given out. Any
 //! replica with the same key takes it.
 
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ const KEY_BYTES_MAX: usize = 4096;
 const CHARS_MAX: usize = 8 * 1024;
 
 /// What keys are derived for: tickets of this form, and nothing else.
-const PURPOSE: &str = "promcast gateway 2026-11 stream ticket v1";
+const PURPOSE: &str = "promcast gateway 2026-11 stream ticket v2";
 
 /// A key that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ struct Ticket {
     admin: bool,
     /// None for all.
     namespaces: Option<Vec<String>>,
-    /// The hash of datasource and query.
+    /// The hash of the datasources and queries.
     subject: [u8; 32],
 }
 
@@ -85,8 +85,8 @@ impl Tickets {
         Self { key: Arc::new(rand::rng().random()), holds }
     }
 
-    /// A ticket for this query.
-    pub fn give(&self, access: &Access, datasource: &Datasource, query: &str, now: Tick) -> String {
+    /// A ticket for these queries, in this order.
+    pub fn give(&self, access: &Access, queries: &[(&Datasource, &str)], now: Tick) -> String {
         let holds = plus(now, self.holds);
         let (user, admin) = match &access.caller {
             Caller::Anonymous => (None, false),
@@ -102,7 +102,7 @@ impl Tickets {
             user,
             admin,
             namespaces,
-            subject: subject(datasource, query),
+            subject: subject(queries),
         };
         // A plain struct of texts and numbers: writing it cannot fail.
         let mut text = serde_json::to_vec(&ticket).unwrap_or_default();
@@ -111,19 +111,18 @@ impl Tickets {
         BASE64URL_NOPAD.encode(&text)
     }
 
-    /// What was granted on a ticket, where it counts for this query.
+    /// What was granted on a ticket, where it counts for these queries.
     pub fn take(
         &self,
         text: &str,
-        datasource: &Datasource,
-        query: &str,
+        queries: &[(&Datasource, &str)],
         now: Tick,
     ) -> Result<Access, Denied> {
         let ticket = self.open(text).ok_or(Denied::Refused(Reason::Malformed))?;
         if ticket.until <= now {
             return Err(Denied::Refused(Reason::Expired));
         }
-        if ticket.subject != subject(datasource, query) {
+        if ticket.subject != subject(queries) {
             return Err(Denied::Refused(Reason::Claims));
         }
         let sight = match ticket.namespaces {
@@ -162,9 +161,13 @@ fn plus(tick: Tick, duration: Duration) -> Tick {
     tick.plus_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4))
 }
 
-fn subject(datasource: &Datasource, query: &str) -> [u8; 32] {
-    // No name of a datasource has a line break in it.
-    *blake3::hash(format!("{datasource}\n{query}").as_bytes()).as_bytes()
+fn subject(queries: &[(&Datasource, &str)]) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    for (datasource, query) in queries {
+        // No name of a datasource has a line break in it, and the length says where the query ends.
+        hash.update(format!("{datasource}\n{}\n{query}", query.len()).as_bytes());
+    }
+    *hash.finalize().as_bytes()
 }
 
 #[cfg(test)]
@@ -190,15 +193,15 @@ mod tests {
     }
 
     fn give(tickets: &Tickets, expires: Option<Tick>) -> String {
-        tickets.give(&access(expires), &Datasource::default(), "up", now(0))
+        tickets.give(&access(expires), &[(&Datasource::default(), "up")], now(0))
     }
 
     #[test]
     fn a_ticket_gives_what_its_holder_had_and_no_longer_than_it_holds() {
         let tickets = tickets();
-        let taken = tickets.take(&give(&tickets, None), &Datasource::default(), "up", now(29)).unwrap();
+        let taken = tickets.take(&give(&tickets, None), &[(&Datasource::default(), "up")], now(29)).unwrap();
         assert_eq!(taken, access(Some(now(300))));
-        let taken = tickets.take(&give(&tickets, Some(now(20))), &Datasource::default(), "up", now(19));
+        let taken = tickets.take(&give(&tickets, Some(now(20))), &[(&Datasource::default(), "up")], now(19));
         assert_eq!(taken.unwrap().expires, Some(now(20)));
     }
 
@@ -208,20 +211,20 @@ mod tests {
         let ticket = give(&tickets, None);
         let other: Datasource = "other".parse().unwrap();
         for (datasource, query, at, reason) in [
-            (&Datasource::default(), "up", 30, Reason::Expired),
+            (&[(&Datasource::default(), "up")], 30, Reason::Expired),
             (&Datasource::default(), "up ", 1, Reason::Claims),
             (&other, "up", 1, Reason::Claims),
         ] {
-            let taken = tickets.take(&ticket, datasource, query, now(at));
+            let taken = tickets.take(&ticket, &[(datasource, query)], now(at));
             assert_eq!(taken, Err(Denied::Refused(reason)));
         }
-        let expired = tickets.take(&give(&tickets, Some(now(5))), &Datasource::default(), "up", now(5));
+        let expired = tickets.take(&give(&tickets, Some(now(5))), &[(&Datasource::default(), "up")], now(5));
         assert_eq!(expired, Err(Denied::Refused(Reason::Expired)));
     }
 
     #[test]
     fn a_ticket_of_another_key_does_not_count() {
-        let taken = tickets().take(&give(&tickets(), None), &Datasource::default(), "up", now(1));
+        let taken = tickets().take(&give(&tickets(), None), &[(&Datasource::default(), "up")], now(1));
         assert_eq!(taken, Err(Denied::Refused(Reason::Malformed)));
     }
 
@@ -235,7 +238,7 @@ mod tests {
             Tickets::with_key_of(file.path(), LIFETIME).unwrap(),
             Tickets::with_key_of(file.path(), LIFETIME).unwrap(),
         );
-        one.take(&give(&two, None), &Datasource::default(), "up", now(1)).unwrap();
+        one.take(&give(&two, None), &[(&Datasource::default(), "up")], now(1)).unwrap();
     }
 
     proptest! {
@@ -247,7 +250,7 @@ mod tests {
             let at = at.index(ticket.len());
             changed.replace_range(at..=at, &to);
             prop_assume!(changed != ticket);
-            prop_assert!(tickets.take(&changed, &Datasource::default(), "up", now(1)).is_err());
+            prop_assert!(tickets.take(&changed, &[(&Datasource::default(), "up")], now(1)).is_err());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use conf::Conf;
+use promcast_proto::cursor::SUBSCRIPTIONS_MAX;
 use promcast_proto::tick::Interval;
 
 /// `[stream]`: what streams may cost, and how they behave over time.
@@ -19,6 +20,9 @@ pub struct Stream {
     /// Different queries of one user that this replica streams at most. Counts where users are told apart.
     #[arg(long, env, default_value = "100")]
     pub max_topics_per_user: usize,
+    /// Queries on one stream, 1 to 32.
+    #[arg(long, env, default_value = "32", value_parser = read_subscriptions)]
+    pub max_subscriptions: usize,
     /// The interval of a stream that names none, in seconds, 5 to 300.
     #[arg(long, env, default_value = "15", value_parser = read_interval)]
     pub interval: Interval,
@@ -68,6 +72,11 @@ pub struct Stream {
 fn read_interval(text: &str) -> Result<Interval, String> {
     let seconds: u16 = text.parse().map_err(|_| format!("`{text}` is not a whole number of seconds"))?;
     Interval::from_secs(seconds).map_err(|error| error.to_string())
+}
+
+fn read_subscriptions(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=SUBSCRIPTIONS_MAX).contains(count));
+    count.ok_or_else(|| format!("`{text}` is not a whole number from 1 to {SUBSCRIPTIONS_MAX}"))
 }
 
 /// A number that no stream can live with.

@@ -1,6 +1,7 @@
 //! Who may pass: from what a request shows to who sent it and how far they see.
 
 use axum::http::HeaderMap;
+use promcast_proto::control::Wanted;
 use promcast_proto::problem::Type;
 use promcast_proto::topic::Datasource;
 
@@ -11,15 +12,18 @@ use crate::auth::{Access, Caller, Denied, Namespaces, Tickets, Vigil};
 use crate::metrics::Admission;
 
 /// What a stream, or a ticket for one, is asked for.
-pub(super) struct Wanted<'a> {
-    /// Of which upstream.
-    pub(super) datasource: &'a Datasource,
+pub(super) struct Asked<'a> {
     /// What.
-    pub(super) query: &'a str,
+    pub(super) wanted: &'a [Wanted],
     /// Narrowed to these.
     pub(super) namespaces: Option<Namespaces>,
     /// What is shown in place of a token.
     pub(super) ticket: Option<String>,
+}
+
+/// What a ticket is bound to.
+pub(super) fn queries(wanted: &[Wanted]) -> Vec<(&Datasource, &str)> {
+    wanted.iter().map(|wanted| (&wanted.datasource, wanted.query.as_str())).collect()
 }
 
 impl State {
@@ -27,13 +31,13 @@ impl State {
     pub(super) async fn admit(
         &self,
         headers: &HeaderMap,
-        wanted: Wanted<'_>,
+        asked: Asked<'_>,
     ) -> Result<(Access, Option<Vigil>), Problem> {
-        let Wanted { datasource, query, namespaces, ticket } = wanted;
+        let Asked { wanted, namespaces, ticket } = asked;
         let (token, admitted) = match self.cookie.shown(headers, ticket).inspect_err(|_| self.refused())? {
             Shown::Ticket(ticket) => {
                 let now = self.clock.now();
-                let taken = self.tickets()?.take(&ticket, datasource, query, now);
+                let taken = self.tickets()?.take(&ticket, &queries(wanted), now);
                 (None, taken.and_then(|access| access.narrowed(namespaces.as_ref())))
             }
             // Where nobody is told apart a token proves nothing, and there is nothing to watch over.

@@ -1,10 +1,11 @@
-//! `GET /api/v1/metrics/stream/status` and `DELETE /api/v1/metrics/stream/{connection_id}`, for all replicas.
+//! `GET /api/v1/metrics/stream/status`, and `PATCH` and `DELETE /api/v1/metrics/stream/{connection_id}`, for all replicas.
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State as Shared};
+use axum::extract::{Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use promcast_proto::control::Changed;
 use promcast_proto::problem::Type;
 use promcast_proto::tick::{Interval, Tick};
 use promcast_proto::topic::Key;
@@ -12,8 +13,9 @@ use serde::Serialize;
 use tracing::info;
 
 use super::State;
+use super::body::{self, Change};
 use super::problem::Problem;
-use crate::fleet::Closed;
+use crate::fleet::Found;
 
 /// Answers are about this moment.
 const NO_STORE: [(HeaderName, &str); 2] =
@@ -42,6 +44,7 @@ struct Connection {
 
 #[derive(Serialize)]
 struct Subscription {
+    id: String,
     topic: Key,
     interval: Interval,
     /// The last tick sent, in Unix milliseconds.
@@ -72,7 +75,7 @@ fn describe(replica: &str, connection: promcast_proto::control::Connection) -> C
     let promcast_proto::control::Connection { id, user, opened, subscriptions } = connection;
     let subscriptions = subscriptions
         .into_iter()
-        .map(|held| Subscription { topic: held.key, interval: held.interval, last_tick: held.last })
+        .map(|held| Subscription { id: held.id, topic: held.key, interval: held.interval, last_tick: held.last })
         .collect();
     let replica = replica.to_owned();
     Connection { connection_id: id, user, replica, opened, subscriptions }
@@ -88,16 +91,57 @@ pub(super) async fn close(
     // What is no id at all is asked of nobody.
     let Ok(id) = id.parse::<uuid::Uuid>() else { return Err(unknown()) };
     match state.fleet.close(&id.to_string(), caller.confined_to()).await {
-        Closed::Yes => {
+        Found::Done(()) => {
             info!(connection.id = %id, user = caller.user().map(AsRef::<str>::as_ref), "connection closed by request");
             Ok(StatusCode::NO_CONTENT)
         }
-        Closed::Unknown => Err(unknown()),
-        Closed::Undecided => {
-            let detail = "not all replicas answered, and none that did holds this connection; try again";
-            Err(Problem::new(Type::Unavailable, detail))
-        }
+        Found::Unknown => Err(unknown()),
+        Found::Undecided => Err(undecided()),
     }
+}
+
+/// Changes what a connection streams, wherever it is. The queries see what those see that it was opened with.
+pub(super) async fn change(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let caller = state.identify(request.headers()).await?;
+    let Ok(id) = id.parse::<uuid::Uuid>() else { return Err(unknown()) };
+    let (head, body) = request.into_parts();
+    let Change { add, remove } = body::change(&head.headers, body, state.defaults()).await?;
+    // Whoever sees all may look at what others stream, and end it, but not make of it what they like.
+    let user = caller.user().map(ToString::to_string);
+    let changed = match state.fleet.change(&id.to_string(), user, add, remove).await {
+        Found::Done(Ok(changed)) => changed,
+        Found::Done(Err(refusal)) => return Err(Problem::new(refusal.kind, refusal.detail)),
+        Found::Unknown => return Err(unknown()),
+        Found::Undecided => return Err(undecided()),
+    };
+    info!(
+        connection.id = %id,
+        user = caller.user().map(AsRef::<str>::as_ref),
+        added = changed.added.len(),
+        removed = changed.removed.len(),
+        "stream changed"
+    );
+    let answer = Answer { connection_id: id.to_string(), changed };
+    match serde_json::to_string(&answer) {
+        Ok(body) => Ok((NO_STORE, body).into_response()),
+        Err(error) => Err(Problem::new(Type::Internal, error.to_string())),
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    connection_id: String,
+    #[serde(flatten)]
+    changed: Changed,
+}
+
+fn undecided() -> Problem {
+    let detail = "not all replicas answered, and none that did holds this connection; try again";
+    Problem::new(Type::Unavailable, detail)
 }
 
 fn unknown() -> Problem {

@@ -12,6 +12,7 @@ use tracing::error;
 use crate::auth::Denied;
 use crate::metrics::Metrics;
 use crate::scope;
+use crate::subscribe::Refused;
 
 /// What is wrong with a request, for whoever sent it.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ fn status(kind: Type) -> StatusCode {
         Type::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         Type::UriTooLong => StatusCode::URI_TOO_LONG,
         Type::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Type::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Type::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Type::RateLimited | Type::UserLimit => StatusCode::TOO_MANY_REQUESTS,
         Type::AtCapacity | Type::Draining | Type::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Type::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -83,6 +86,8 @@ fn retry_after(kind: Type) -> Option<u64> {
         | Type::NotAcceptable
         | Type::UriTooLong
         | Type::HeadersTooLarge
+        | Type::BodyTooLarge
+        | Type::UnsupportedMediaType
         | Type::Internal => return None,
     };
     Some(rand::rng().random_range(seconds))
@@ -158,25 +163,30 @@ impl From<Denied> for Problem {
 
 impl From<scope::Error> for Problem {
     fn from(error: scope::Error) -> Self {
-        match error {
-            scope::Error::Query(invalid) => {
-                let position = match &invalid {
-                    scope::Invalid::Syntax { position, .. } => Some(*position),
-                    scope::Invalid::Costly(_)
-                    | scope::Invalid::Excessive(_)
-                    | scope::Invalid::Refused(_)
-                    | scope::Invalid::Unparsable
-                    | scope::Invalid::Unprintable(_) => None,
-                };
-                Self { position, ..Self::new(Type::InvalidQuery, invalid.to_string()) }
+        let problem = Self { position: error.position(), ..Self::new(error.kind(), error.to_string()) };
+        log_fault(error);
+        problem
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let problem = Self::new(refused.kind(), refused.to_string());
+        match refused {
+            Refused::Query { source, .. } => {
+                let problem = Self { position: source.position(), ..problem };
+                log_fault(source);
+                problem
             }
-            scope::Error::Forbidden => Self::new(Type::Forbidden, error.to_string()),
-            scope::Error::Datasource(_) => Self::new(Type::UnknownDatasource, error.to_string()),
-            scope::Error::Check(cause) => {
-                error!(error = %cause, "a query could not be checked");
-                Self::new(Type::Internal, "the query could not be checked; try again")
-            }
+            Refused::Unchanged(_) => problem,
         }
+    }
+}
+
+/// A check that failed by itself is the gateway's own fault, and its operator's to know.
+fn log_fault(error: scope::Error) {
+    if let scope::Error::Check(cause) = error {
+        error!(error = %cause, "a query could not be checked");
     }
 }
 

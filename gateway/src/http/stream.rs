@@ -1,128 +1,194 @@
-//! `GET /api/v1/metrics/stream`: from a request to an event stream.
+//! `GET` and `POST /api/v1/metrics/stream`: from a request to an event stream.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Request, State as Shared};
-use axum::http::{HeaderValue, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Version, header};
 use axum::response::Response;
+use promcast_proto::control::Wanted;
 use promcast_proto::problem::Type;
-use promcast_proto::tick::Interval;
-use promcast_proto::topic::Key;
+use promcast_proto::tick::Tick;
 use tracing::info;
 use uuid::Uuid;
 
 use super::State;
-use super::admission::Wanted;
+use super::admission::Asked;
+use super::body;
 use super::client::Client;
-use super::params::{self, Params};
+use super::params::{self, Params, parameter};
 use super::problem::Problem;
-use crate::connections::{Connection, Full, Pressure};
+use crate::auth::{Access, Vigil};
+use crate::connections::{Connection, Full, Joined, Opening, Pressure, Roster};
 use crate::hub::Signal;
 use crate::metrics::ConnectionError;
 use crate::scope::Grant;
-use crate::sse::event::{Connected, Subscribed};
+use crate::sse::event::Connected;
 use crate::sse::{Parts, Stream};
+use crate::subscribe;
 
-/// Opens a stream.
+/// Opens a stream of the queries in the query string.
 pub(super) async fn open(
     Shared(state): Shared<Arc<State>>,
     Extension(client): Extension<Client>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if !params::accepts_event_stream(request.headers()) {
-        let detail = "streams are text/event-stream: send `Accept: text/event-stream`, or no Accept header";
-        return Err(Problem::new(Type::NotAcceptable, detail));
-    }
+    check_accept(request.headers())?;
     let query_string = request.uri().query().unwrap_or_default();
-    let params = params::read(query_string, request.headers(), state.default_interval, state.clock.now())?;
-    let Params { query, interval, datasource, after, namespaces, ticket } = params;
-    let wanted = Wanted { datasource: &datasource, query: &query, namespaces, ticket };
-    let (access, vigil) = state.admit(request.headers(), wanted).await?;
-    let user = access.caller.user();
-    if user.is_some_and(|user| !state.user_rate.allows(user)) {
-        state.metrics.connection_error(ConnectionError::RateLimited).inc();
-        let detail =
-            "this user opens streams too fast; wait, and keep streams open instead of opening new ones";
-        return Err(Problem::new(Type::RateLimited, detail));
+    let params = params::read(query_string, request.headers(), state.defaults())?;
+    let caller = Caller::of(client, &request);
+    start(&state, caller, request.headers(), params).await
+}
+
+/// Opens a stream of the subscriptions in the body.
+pub(super) async fn post(
+    Shared(state): Shared<Arc<State>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Result<Response, Problem> {
+    check_accept(request.headers())?;
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(parameter("a stream that is opened by POST takes its parameters from the body alone"));
     }
-    let grant = state.scope.authorise(&access.sight, datasource, query).await?;
+    let caller = Caller::of(client, &request);
+    let (head, body) = request.into_parts();
+    let params = body::opening(&head.headers, body, state.defaults()).await?;
+    start(&state, caller, &head.headers, params).await
+}
+
+/// The other end of a request.
+struct Caller {
+    client: Client,
+    pressure: Arc<Pressure>,
+    version: Version,
+}
+
+impl Caller {
+    fn of(client: Client, request: &Request) -> Self {
+        let pressure = request.extensions().get::<Arc<Pressure>>().cloned().unwrap_or_default();
+        Self { client, pressure, version: request.version() }
+    }
+}
+
+fn check_accept(headers: &HeaderMap) -> Result<(), Problem> {
+    if params::accepts_event_stream(headers) {
+        return Ok(());
+    }
+    let detail = "streams are text/event-stream: send `Accept: text/event-stream`, or no Accept header";
+    Err(Problem::new(Type::NotAcceptable, detail))
+}
+
+async fn start(
+    state: &Arc<State>,
+    caller: Caller,
+    headers: &HeaderMap,
+    params: Params,
+) -> Result<Response, Problem> {
+    let Params { mut wanted, positions, namespaces, ticket, backfill, format } = params;
+    let (access, vigil) = state.admit(headers, Asked { wanted: &wanted, namespaces, ticket }).await?;
+    check_rate(state, &access)?;
+    let grants = state.desk.grants(&access.sight, &wanted).await?;
+    go_on(&mut wanted, &grants, &positions);
 
     let id = Uuid::now_v7().to_string();
-    let connection = place(&state, &id, user.cloned(), (grant.topic().key(), interval))?;
     let signal = Arc::new(Signal::default());
-    let (feed, resume) = state.hub.attach(&grant, interval, after, signal.clone(), 0);
-    info!(
-        connection.id = id,
-        client.address = %client.0,
-        user = user.map(AsRef::<str>::as_ref),
-        sight = %access.sight,
-        topic = %grant.topic().key(),
-        query = state.log_queries.then(|| grant.given()),
-        interval_seconds = interval.secs(),
-        "stream opened"
-    );
+    let (connection, joined) = place(state, &id, &access, &wanted, &grants, &signal)?;
+    log(state, &id, &caller.client, &access, &wanted, &grants);
     let hello = Connected {
         connection_id: id,
         replica: state.replica.clone(),
         server_time: state.clock.now(),
         heartbeat_seconds: state.rhythm.heartbeat.as_secs(),
-        subscriptions: vec![subscribed(&grant, interval, resume)],
+        format,
+        subscriptions: subscribe::tell(&wanted, &grants, &joined),
     };
     let stream = Stream::new(Parts {
         connection,
-        feeds: vec![(feed, after)],
+        joined,
+        places: wanted.len(),
         hello,
+        format,
+        backfill: backfill.map(|depth| (state.backfill.clone(), depth)),
         signal,
-        pressure: request.extensions().get::<Arc<Pressure>>().cloned().unwrap_or_default(),
+        pressure: caller.pressure,
         vigil,
         soft: state.soft.clone(),
         rhythm: state.rhythm,
         clock: state.clock.clone(),
         metrics: state.metrics.clone(),
     });
-    Ok(respond(request.version(), stream))
+    Ok(respond(caller.version, stream))
+}
+
+fn check_rate(state: &State, access: &Access) -> Result<(), Problem> {
+    if access.caller.user().is_none_or(|user| state.user_rate.allows(user)) {
+        return Ok(());
+    }
+    state.metrics.connection_error(ConnectionError::RateLimited).inc();
+    let detail = "this user opens streams too fast; wait, and keep streams open instead of opening new ones";
+    Err(Problem::new(Type::RateLimited, detail))
+}
+
+/// Sets each subscription to where the cursor says. One position is for one place; a position that cannot be of the topic that
+/// is there is of one that was added to the connection later.
+fn go_on(wanted: &mut [Wanted], grants: &[Grant], positions: &[Option<Tick>]) {
+    let single = positions.len() == 1 && wanted.len() == 1;
+    for ((wanted, grant), position) in wanted.iter_mut().zip(grants).zip(positions) {
+        let phase = grant.topic().key().phase();
+        let fits = |tick: &Tick| single || (tick.millis() - phase.millis()).rem_euclid(1000) == 0;
+        wanted.after = wanted.after.or(position.filter(fits));
+    }
 }
 
 /// A place on this replica, unless it is full or going away, or the user has all that one may have.
 fn place(
     state: &State,
     id: &str,
-    user: Option<Arc<str>>,
-    subscription: (Key, Interval),
-) -> Result<Connection, Problem> {
-    let refuse = |reason: ConnectionError, kind: Type, detail: &str| {
+    access: &Access,
+    wanted: &[Wanted],
+    grants: &[Grant],
+    signal: &Arc<Signal>,
+) -> Result<(Connection, Vec<Joined>), Problem> {
+    let refuse = |reason: ConnectionError, kind: Type, detail: String| {
         state.metrics.connection_error(reason).inc();
         Problem::new(kind, detail)
     };
     if state.soft.is_cancelled() {
-        let detail = "this replica is shutting down; connect again to reach another";
+        let detail = "this replica is shutting down; connect again to reach another".to_owned();
         return Err(refuse(ConnectionError::Draining, Type::Draining, detail));
     }
-    state.connections.open(id, user, state.clock.now(), [subscription]).map_err(|full| match full {
-        Full::Replica => {
-            let detail = "this replica holds as many streams as it may; try again, or reach another";
-            refuse(ConnectionError::AtCapacity, Type::AtCapacity, detail)
+    let wishes = subscribe::wishes(wanted, grants);
+    let (roster, diff) = Roster::of_request(&wishes, state.connections.limits().subscriptions)
+        .map_err(|conflict| parameter(conflict.to_string()))?;
+    let opening = Opening {
+        id: id.to_owned(),
+        user: access.caller.user().cloned(),
+        sight: access.sight.clone(),
+        opened: state.clock.now(),
+        roster,
+        signal: signal.clone(),
+    };
+    let connection = state.connections.open(opening).map_err(|full| match full {
+        Full::Replica => refuse(ConnectionError::AtCapacity, Type::AtCapacity, full.to_string()),
+        Full::User | Full::UserTopics => {
+            refuse(ConnectionError::UserLimit, Type::UserLimit, full.to_string())
         }
-        Full::User => {
-            let detail = "you hold as many streams here as one user may; close one, or reach another replica";
-            refuse(ConnectionError::UserLimit, Type::UserLimit, detail)
-        }
-        Full::UserTopics => {
-            let detail = "you stream as many different queries here as one user may; close one first";
-            refuse(ConnectionError::UserLimit, Type::UserLimit, detail)
-        }
-    })
+    })?;
+    Ok((connection, state.desk.join(diff.joined, wanted, grants, signal)))
 }
 
-fn subscribed(grant: &Grant, interval: Interval, resume: crate::hub::Resume) -> Subscribed {
-    Subscribed {
-        id: "0".to_owned(),
-        topic: grant.topic().key(),
-        query: grant.given().to_owned(),
-        datasource: grant.topic().datasource().clone(),
-        interval,
-        resume: resume.into(),
+fn log(state: &State, id: &str, client: &Client, access: &Access, wanted: &[Wanted], grants: &[Grant]) {
+    for (subscription, grant) in wanted.iter().zip(grants) {
+        info!(
+            connection.id = id,
+            client.address = %client.0,
+            user = access.caller.user().map(AsRef::<str>::as_ref),
+            sight = %access.sight,
+            topic = %grant.topic().key(),
+            query = state.log_queries.then(|| grant.given()),
+            interval_seconds = subscription.interval.secs(),
+            "stream opened"
+        );
     }
 }
 

@@ -9,7 +9,7 @@ use promcast_proto::problem::Type;
 use serde::Serialize;
 
 use super::State;
-use super::admission::Wanted;
+use super::admission::{Asked, queries};
 use super::params::{self, Params};
 use super::problem::Problem;
 use crate::auth::ticket::LIFETIME;
@@ -25,18 +25,18 @@ struct Given {
 /// Gives a ticket to whoever could open the stream.
 pub(super) async fn give(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Problem> {
     let query_string = request.uri().query().unwrap_or_default();
-    let params = params::read(query_string, request.headers(), state.default_interval, state.clock.now())?;
-    let Params { query, datasource, namespaces, ticket, .. } = params;
+    let params = params::read(query_string, request.headers(), state.defaults())?;
+    let Params { wanted, namespaces, ticket, .. } = params;
     if ticket.is_some() {
         let detail = "a ticket is no proof for another ticket; send the token in the Authorization header";
         return Err(Problem::new(Type::InvalidParameter, detail));
     }
     let tickets = state.tickets()?;
-    let wanted = Wanted { datasource: &datasource, query: &query, namespaces, ticket: None };
-    let (access, _) = state.admit(request.headers(), wanted).await?;
+    let asked = Asked { wanted: &wanted, namespaces, ticket: None };
+    let (access, _) = state.admit(request.headers(), asked).await?;
     // A page learns of a mistake here, where it can read the answer: an EventSource cannot.
-    state.scope.authorise(&access.sight, datasource.clone(), query.clone()).await?;
-    let ticket = tickets.give(&access, &datasource, &query, state.clock.now());
+    state.desk.grants(&access.sight, &wanted).await?;
+    let ticket = tickets.give(&access, &queries(&wanted), state.clock.now());
     let given = Given { ticket, expires_in: LIFETIME.as_secs() };
     match serde_json::to_string(&given) {
         Ok(body) => {

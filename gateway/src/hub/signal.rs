@@ -19,7 +19,12 @@ impl Signal {
         self.waker.wake();
     }
 
-    /// Wakes this task at the next [`Signal::raise`]. To miss none, register first, then take.
+    /// There is something else to do.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Wakes this task at the next [`Signal::raise`] or [`Signal::wake`]. To miss none, register first, then take.
     pub fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }

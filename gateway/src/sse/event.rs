@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use promcast_proto::code::ShutdownCode;
+use promcast_proto::control::{Changed, Subscribed};
 use promcast_proto::tick::{Interval, Tick};
-use promcast_proto::topic::{Datasource, Key};
+use promcast_proto::topic::Key;
 use serde::Serialize;
 
-use crate::hub::{Gap, Resume};
+use crate::hub::Gap;
 
 /// A comment: a client takes no notice, and every proxy on the way sees traffic.
 pub const COMMENT: Bytes = Bytes::from_static(b":\n\n");
@@ -26,50 +27,6 @@ pub struct Connected {
     pub heartbeat_seconds: u64,
     /// What is streamed.
     pub subscriptions: Vec<Subscribed>,
-}
-
-/// One subscription, in `connected`.
-#[derive(Debug, Serialize)]
-pub struct Subscribed {
-    /// The client's name for it, or its place in the request.
-    pub id: String,
-    /// The topic, as it stands in the events.
-    pub topic: Key,
-    /// The query as it was given.
-    pub query: String,
-    /// The upstream.
-    pub datasource: Datasource,
-    /// How often, in seconds.
-    pub interval: Interval,
-    /// Where it goes on.
-    pub resume: Resumed,
-}
-
-/// Where a subscription goes on: `live`, `resumed`, or `gap` with the ticks that are lost.
-#[derive(Debug, Serialize)]
-#[serde(tag = "outcome", rename_all = "lowercase")]
-pub enum Resumed {
-    /// With the current tick.
-    Live,
-    /// After the tick that the client named.
-    Resumed,
-    /// Likewise, but without the ticks from `from` to `to`.
-    Gap {
-        /// The first tick that is lost.
-        from: Tick,
-        /// The last tick that is lost.
-        to: Tick,
-    },
-}
-
-impl From<Resume> for Resumed {
-    fn from(resume: Resume) -> Self {
-        match resume {
-            Resume::Live => Self::Live,
-            Resume::Resumed => Self::Resumed,
-            Resume::Gap(from, to) => Self::Gap { from, to },
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -97,6 +54,11 @@ struct Shutdown {
 /// The begin of a stream: how long to wait before a reconnect, and `connected`.
 pub fn connected(connected: &Connected, retry: Duration, id: Option<&str>) -> Bytes {
     text(&format!("retry: {}\n", retry.as_millis()), "connected", connected, id)
+}
+
+/// What a connection streams otherwise from now on.
+pub fn subscriptions(changed: &Changed) -> Bytes {
+    text("", "subscriptions", changed, None)
 }
 
 /// Ticks that a subscription will not see. `id` is the cursor behind them.
@@ -131,7 +93,8 @@ fn text(before: &str, event: &'static str, data: &impl Serialize, id: Option<&st
 #[cfg(test)]
 mod tests {
     use promcast_proto::code::GapReason;
-    use promcast_proto::topic::Topic;
+    use promcast_proto::control::Resumed;
+    use promcast_proto::topic::{Datasource, Topic};
 
     use super::*;
 
