@@ -94,7 +94,8 @@ impl Ticker {
             Result_::Failure(_) => Received::Error,
         };
         let metrics = &self.shared.metrics;
-        let (frame, kind) = match Frame::of_update(update, self.shared.settings.update_bytes) {
+        let limit = self.shared.settings.update_bytes;
+        let (frame, kind) = match Frame::of_update(update, limit, self.topic.memory()) {
             Ok(frame) => (Ok(frame), kind),
             // Another ask would bring the same, so the viewers are told.
             Err(error) => (self.refuse(tick, &error), Received::Refused),

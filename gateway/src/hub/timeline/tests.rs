@@ -356,17 +356,8 @@ fn bytes_are_bounded() {
         bench.wait(5_000);
         bench.serve();
     }
-    assert!(bench.timeline.bytes <= bench.timeline.limits.bytes + frame(at(0)).size());
-    let held: usize = bench
-        .timeline
-        .slots
-        .values()
-        .map(|slot| match slot {
-            Slot::Arrived { frame, .. } => frame.size(),
-            Slot::Waiting { .. } | Slot::Lost(_) => 0,
-        })
-        .sum();
-    assert_eq!(held, bench.timeline.bytes);
+    assert!(bench.timeline.bytes() <= bench.timeline.limits.bytes + frame(at(0)).size());
+    assert!(bench.timeline.bytes() > bench.timeline.limits.bytes / 2, "less is kept than may be");
 }
 
 /// Something that happens.
