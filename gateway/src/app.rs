@@ -121,6 +121,8 @@ impl App {
             user_rate: UserRate::new(config.stream.open_rate, config.stream.open_burst, tasks),
             log_queries: config.auth.log_queries,
             desk,
+            backfill: crate::backfill::Backfill,
+            backfill_points: 2000,
             connections,
             fleet,
             rhythm: rhythm(config),

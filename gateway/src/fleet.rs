@@ -13,7 +13,7 @@ use promcast_proto::problem;
 use promcast_runtime::bus::{Bus, Question};
 use promcast_runtime::lifecycle::Tasks;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -37,6 +37,7 @@ pub struct Fleet {
     desk: Desk,
     replica: Arc<str>,
     others: Arc<Mutex<BTreeMap<String, Instant>>>,
+    since: Instant,
 }
 
 /// The connections of all replicas, as far as they answered.
@@ -77,7 +78,14 @@ impl Fleet {
         replica: String,
         tasks: &Tasks,
     ) -> Self {
-        let fleet = Self { bus, connections, desk, replica: replica.into(), others: Arc::default() };
+        let fleet = Self {
+            bus,
+            connections,
+            desk,
+            replica: replica.into(),
+            others: Arc::default(),
+            since: Instant::now(),
+        };
         let (member, soft) = (fleet.clone(), tasks.soft().clone());
         tasks.background().spawn("fleet", async move {
             member.belong(&soft).await;
@@ -90,7 +98,7 @@ impl Fleet {
         let own = self.connections.list(user.as_deref());
         let mut replicas = BTreeMap::from([(self.replica.to_string(), own)]);
         let known = self.others().len() + 1;
-        for reply in self.gather(&Control::Status { user }, known).await {
+        for reply in self.gather(&Control::Status { user }, self.enough(known)).await {
             if let Reply::Status { replica, connections } = reply {
                 replicas.entry(replica).or_insert(connections);
             }
@@ -145,14 +153,24 @@ impl Fleet {
     /// Asks all replicas, and gives what the one that holds the connection says.
     async fn seek<T>(&self, control: &Control, answer: impl Fn(Reply) -> Option<T>) -> Found<T> {
         let known = self.others().len() + 1;
-        let replies = self.gather(control, known).await;
+        let replies = self.gather(control, self.enough(known)).await;
         let heard = replies.len();
         match replies.into_iter().find_map(answer) {
             Some(answer) => Found::Done(answer),
-            // This replica's own answer is among them where the bus works; it is known anyhow.
-            None if heard >= known || known == 1 => Found::Unknown,
+            // This replica's own answer is among them where the bus works; once it has been there for a while, it is known anyhow.
+            None if heard >= known || (known == 1 && !self.is_new()) => Found::Unknown,
             None => Found::Undecided,
         }
+    }
+
+    /// How many answers there can be. A newcomer does not know yet how many others there are, and waits for all that come.
+    fn enough(&self, known: usize) -> usize {
+        if self.is_new() { usize::MAX } else { known }
+    }
+
+    /// Whether there may be replicas that it has not heard of yet.
+    fn is_new(&self) -> bool {
+        self.since.elapsed() < HERE
     }
 
     async fn gather(&self, control: &Control, enough: usize) -> Vec<Reply> {
@@ -171,12 +189,14 @@ impl Fleet {
     /// Listens, says that this replica is there until it goes away, and goes on to answer for what it still holds.
     /// Listening comes first: those who hear of a newcomer answer at once, and must be heard.
     async fn belong(&self, soft: &CancellationToken) {
+        let mut state = self.bus.state();
         loop {
             match self.bus.questions().await {
                 Ok(questions) => self.listen(questions, soft).await,
                 Err(error) => debug!(%error, "cannot listen to the other replicas yet"),
             }
-            tokio::time::sleep(HERE / 3).await;
+            // Once the bus is there, so are we.
+            drop(timeout(HERE / 3, state.changed()).await);
         }
     }
 
@@ -252,21 +272,64 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
-    use promcast_proto::tick::Tick;
+    use promcast_proto::tick::{Interval, Tick};
+    use promcast_proto::topic::Datasource;
     use promcast_runtime::bus::Limits;
     use promcast_runtime::bus::embedded::Embedded;
+    use promcast_runtime::clock::Clock;
 
     use super::*;
-    use crate::connections;
+    use crate::auth::Sight;
+    use crate::connections::{self, Opening, Roster};
+    use crate::hub::{self, Hub};
     use crate::metrics::Metrics;
+    use crate::scope::{Labels, Scope};
 
     fn limits() -> connections::Limits {
-        connections::Limits { all: 10, user: 10, user_topics: 10 }
+        connections::Limits { all: 10, user: 10, user_topics: 10, subscriptions: 32 }
     }
 
     fn replica(bus: &Arc<dyn Bus>, name: &str, tasks: &Tasks) -> Fleet {
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
-        Fleet::start(bus.clone(), Connections::new(limits(), metrics), name.to_owned(), tasks)
+        let connections = Connections::new(limits(), metrics.clone());
+        let limits = hub::Limits { ticks: 32, bytes: 1 << 20, lag: 10, linger: Duration::from_secs(15) };
+        let settings =
+            hub::Settings { limits, query_timeout: Duration::from_secs(10), update_bytes: 1 << 20 };
+        let clock = Clock::starting_at(Tick::from_millis(1_764_000_000_000));
+        let hub = Hub::new(bus.clone(), clock, tasks.clone(), settings, metrics);
+        let desk =
+            Desk::new(Scope::new([Datasource::default()], Labels::default()), hub, connections.clone());
+        Fleet::start(bus.clone(), connections, desk, name.to_owned(), tasks)
+    }
+
+    fn opening(id: &str, user: Option<&str>) -> Opening {
+        let (roster, signal, opened) = (Roster::default(), Arc::default(), Tick::MIN);
+        Opening { id: id.to_owned(), user: user.map(Into::into), sight: Sight::All, opened, roster, signal }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_replica_changes_the_connections_of_all() {
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+        let tasks = Tasks::default();
+        let (one, two) = (replica(&bus, "one", &tasks), replica(&bus, "two", &tasks));
+        tokio::time::sleep(HERE * 2).await;
+        let held = two.connections.open(opening("c", Some("ann"))).unwrap();
+        let wanted = |query: &str| Wanted {
+            id: "a".to_owned(),
+            query: query.to_owned(),
+            interval: Interval::from_secs(5).unwrap(),
+            datasource: Datasource::default(),
+            after: None,
+        };
+        let change = async |user: &str, query: &str| {
+            one.change("c", Some(user.to_owned()), vec![wanted(query)], Vec::new()).await
+        };
+        let Found::Done(Ok(changed)) = change("ann", "up").await else { panic!("not changed") };
+        assert_eq!((changed.added.len(), held.changes().len()), (1, 1));
+        let Found::Done(Err(refusal)) = change("ann", "up{").await else { panic!("not refused") };
+        assert_eq!(refusal.kind, problem::Type::InvalidQuery);
+        assert_eq!(change("ben", "up").await, Found::Unknown, "somebody else's connection was changed");
+        assert!(held.changes().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -275,13 +338,13 @@ mod tests {
         let tasks = Tasks::default();
         let (one, two) = (replica(&bus, "one", &tasks), replica(&bus, "two", &tasks));
         tokio::time::sleep(HERE * 2).await;
-        let held = two.connections.open("c", None, Tick::MIN, []).unwrap();
+        let held = two.connections.open(opening("c", None)).unwrap();
 
         let status = one.status(None).await;
         assert_eq!((status.known, status.replicas.len()), (2, 2));
         assert_eq!(status.replicas["two"][0].id, "c");
-        assert_eq!(one.close("d", None).await, Closed::Unknown);
-        assert_eq!(one.close("c", None).await, Closed::Yes);
+        assert_eq!(one.close("d", None).await, Found::Unknown);
+        assert_eq!(one.close("c", None).await, Found::Done(()));
         held.closed().await;
     }
 
@@ -295,7 +358,7 @@ mod tests {
         tokio::time::sleep(HERE).await;
         let status = one.status(None).await;
         assert_eq!((status.known, status.replicas.len()), (2, 1));
-        assert_eq!(one.close("d", None).await, Closed::Undecided);
+        assert_eq!(one.close("d", None).await, Found::Undecided);
         tokio::time::sleep(GONE).await;
         assert_eq!(one.status(None).await.known, 1);
     }

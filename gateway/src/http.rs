@@ -18,8 +18,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
-use crate::backfill::Backfill;
 use crate::auth::{Authenticator, Pace, Tickets};
+use crate::backfill::Backfill;
 use crate::connections::Connections;
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
@@ -209,7 +209,12 @@ fn cors(origins: Vec<HeaderValue>, cookies: bool) -> CorsLayer {
         .allow_credentials(cookies)
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("last-event-id"), REQUEST_ID])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+            REQUEST_ID,
+        ])
         .expose_headers([REQUEST_ID, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use promcast_proto::tick::{Interval, Tick};
+use promcast_proto::tick::{Grid, Interval, Tick};
 use promcast_proto::topic::Key;
 use promcast_runtime::bus::Bus;
 use promcast_runtime::clock::Clock;
@@ -111,11 +111,22 @@ impl Shared {
 impl Feed {
     /// Reads on. Where there is nothing yet, the signal is raised when there may be.
     pub fn read(&mut self) -> Next {
-        let next = self.topic.next(&mut self.reader, self.shared.now());
-        if let Next::Gap(gap) = &next {
-            self.shared.metrics.skipped(gap.reason).inc_by(gap.missed);
-        }
-        next
+        self.topic.next(&mut self.reader, self.shared.now())
+    }
+
+    /// Up to which tick it has been read; what is live begins with the next one.
+    pub fn read_up_to(&self) -> Tick {
+        self.reader.last()
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &promcast_proto::topic::Topic {
+        self.topic.topic()
+    }
+
+    /// Its ticks.
+    pub fn grid(&self) -> Grid {
+        Grid::new(self.topic.key().phase(), self.interval)
     }
 
     /// The topic's key.

@@ -7,6 +7,7 @@
 pub mod event;
 pub mod format;
 pub mod frame;
+mod places;
 mod rendered;
 pub mod span;
 mod stream;

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use promcast_proto::ask::{Answer, Ask, Question};
 use promcast_proto::body::Body;
 use promcast_proto::code::ErrorCode;
-use promcast_proto::control::{Changed, Connection, Control, Reply, Resumed, Subscribed, Subscription, Wanted};
+use promcast_proto::control::{
+    Changed, Connection, Control, Reply, Resumed, Subscribed, Subscription, Wanted,
+};
 use promcast_proto::envelope;
 use promcast_proto::job::Job;
 use promcast_proto::tick::{Interval, Tick};
@@ -80,8 +82,12 @@ macro_rules! for_each_message {
             datasource: datasource.clone(),
             after: Some(tick),
         }];
-        let change =
-            Control::Change { connection: id.clone(), user: user.clone(), add, remove: vec!["cpu".to_owned()] };
+        let change = Control::Change {
+            connection: id.clone(),
+            user: user.clone(),
+            add,
+            remove: vec!["cpu".to_owned()],
+        };
         $each("control_change", &change);
         let added = |resume| Subscribed {
             id: "gpu".to_owned(),
@@ -95,7 +101,8 @@ macro_rules! for_each_message {
         $each("reply_changed", &Reply::Changed(Changed { added, removed: vec!["cpu".to_owned()] }));
         let kind = promcast_proto::problem::Type::InvalidQuery;
         $each("reply_refused", &Reply::Refused { kind, detail: "not PromQL".to_owned() });
-        let subscription = Subscription { id: "gpu".to_owned(), key: topic().key(), interval, last: Some(tick) };
+        let subscription =
+            Subscription { id: "gpu".to_owned(), key: topic().key(), interval, last: Some(tick) };
         let connections = vec![Connection { id, user, opened: tick, subscriptions: vec![subscription] }];
         $each("reply_status", &Reply::Status { replica: "gateway-0".to_owned(), connections });
         $each("reply_closed", &Reply::Closed);

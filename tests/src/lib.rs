@@ -11,6 +11,7 @@
 
 mod answer;
 pub mod chaos;
+pub mod dashboard;
 pub mod http;
 pub mod kube_api;
 pub mod load_balancer;

@@ -112,12 +112,7 @@ impl Tickets {
     }
 
     /// What was granted on a ticket, where it counts for these queries.
-    pub fn take(
-        &self,
-        text: &str,
-        queries: &[(&Datasource, &str)],
-        now: Tick,
-    ) -> Result<Access, Denied> {
+    pub fn take(&self, text: &str, queries: &[(&Datasource, &str)], now: Tick) -> Result<Access, Denied> {
         let ticket = self.open(text).ok_or(Denied::Refused(Reason::Malformed))?;
         if ticket.until <= now {
             return Err(Denied::Refused(Reason::Expired));
@@ -211,7 +206,7 @@ mod tests {
         let ticket = give(&tickets, None);
         let other: Datasource = "other".parse().unwrap();
         for (datasource, query, at, reason) in [
-            (&[(&Datasource::default(), "up")], 30, Reason::Expired),
+            (&Datasource::default(), "up", 30, Reason::Expired),
             (&Datasource::default(), "up ", 1, Reason::Claims),
             (&other, "up", 1, Reason::Claims),
         ] {
@@ -220,6 +215,24 @@ mod tests {
         }
         let expired = tickets.take(&give(&tickets, Some(now(5))), &[(&Datasource::default(), "up")], now(5));
         assert_eq!(expired, Err(Denied::Refused(Reason::Expired)));
+    }
+
+    #[test]
+    fn it_is_for_all_queries_of_a_stream_in_their_order() {
+        let (tickets, ours, other) = (tickets(), Datasource::default(), "other".parse().unwrap());
+        let ticket = tickets.give(&access(None), &[(&ours, "a"), (&other, "b")], now(0));
+        let take = |queries: &[(&Datasource, &str)]| tickets.take(&ticket, queries, now(1)).is_ok();
+        assert!(take(&[(&ours, "a"), (&other, "b")]));
+        for queries in [
+            &[(&other, "b"), (&ours, "a")][..],
+            &[(&ours, "a")],
+            &[(&ours, "a"), (&ours, "b")],
+            &[(&ours, "a"), (&other, "b"), (&ours, "c")],
+            &[(&ours, "aother\n1\nb")],
+            &[],
+        ] {
+            assert!(!take(queries), "{queries:?}");
+        }
     }
 
     #[test]

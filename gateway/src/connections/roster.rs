@@ -292,7 +292,11 @@ mod tests {
         let (roster, diff) = roster.amend(&["b".to_owned()], &[wish("c", "x", 5)], 32).unwrap();
         assert!(diff.left.is_empty() && diff.joined.is_empty(), "it was interrupted: {diff:?}");
         let (_, diff) = roster.amend(&["c".to_owned()], &[wish("c", "x", 15)], 32).unwrap();
-        assert_eq!((diff.left.as_slice(), joined(&diff)), (&[0][..], vec![(0, 1)]), "another interval starts anew");
+        assert_eq!(
+            (diff.left.as_slice(), joined(&diff)),
+            (&[0][..], vec![(0, 2)]),
+            "another interval starts anew"
+        );
     }
 
     #[test]

@@ -147,7 +147,9 @@ fn check_id(id: &str) -> Result<(), Problem> {
     if (1..=ID_CHARS_MAX).contains(&chars) && !id.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(parameter(format!("the `id` of a subscription has 1 to {ID_CHARS_MAX} characters and no control characters")))
+    Err(parameter(format!(
+        "the `id` of a subscription has 1 to {ID_CHARS_MAX} characters and no control characters"
+    )))
 }
 
 fn read_after(millis: i64, id: &str) -> Result<Tick, Problem> {
@@ -155,7 +157,10 @@ fn read_after(millis: i64, id: &str) -> Result<Tick, Problem> {
     if tick.millis() == millis {
         return Ok(tick);
     }
-    Err(Problem::new(Type::InvalidCursor, format!("`after` of `{id}` is no tick: Unix milliseconds are expected")))
+    Err(Problem::new(
+        Type::InvalidCursor,
+        format!("`after` of `{id}` is no tick: Unix milliseconds are expected"),
+    ))
 }
 
 #[cfg(test)]
@@ -215,7 +220,8 @@ mod tests {
         let change = |body: &str| read_change(body.as_bytes(), defaults());
         assert_eq!(change(r#"{"remove":["a"]}"#).unwrap().remove, ["a"]);
         assert_eq!(change(r#"{"add":[{"id":"b","query":"x"}]}"#).unwrap().add.len(), 1);
-        for body in ["{}", r#"{"add":[{"query":"x"}]}"#, r#"{"add":[],"remove":[]}"#, r#"{"removed":["a"]}"#] {
+        for body in ["{}", r#"{"add":[{"query":"x"}]}"#, r#"{"add":[],"remove":[]}"#, r#"{"removed":["a"]}"#]
+        {
             assert!(change(body).is_err(), "{body}");
         }
     }

@@ -75,7 +75,12 @@ fn describe(replica: &str, connection: promcast_proto::control::Connection) -> C
     let promcast_proto::control::Connection { id, user, opened, subscriptions } = connection;
     let subscriptions = subscriptions
         .into_iter()
-        .map(|held| Subscription { id: held.id, topic: held.key, interval: held.interval, last_tick: held.last })
+        .map(|held| Subscription {
+            id: held.id,
+            topic: held.key,
+            interval: held.interval,
+            last_tick: held.last,
+        })
         .collect();
     let replica = replica.to_owned();
     Connection { connection_id: id, user, replica, opened, subscriptions }

@@ -107,7 +107,8 @@ fn read_wanted(each: [Vec<String>; EACH.len()], default: Interval) -> Result<Vec
                 id: place.to_string(),
                 query,
                 interval: interval.map_or(Ok(default), |text| read_interval(&text))?,
-                datasource: datasource.map_or_else(|| Ok(Datasource::default()), |name| read_datasource(&name))?,
+                datasource: datasource
+                    .map_or_else(|| Ok(Datasource::default()), |name| read_datasource(&name))?,
                 after: None,
             })
         })
@@ -189,8 +190,9 @@ pub(super) fn read_format(name: &str) -> Result<Format, Problem> {
 /// How much history is wanted: a duration in which the fastest subscription has no more ticks than are given.
 pub(super) fn read_backfill(text: &str, wanted: &[Wanted], defaults: Defaults) -> Result<Duration, Problem> {
     let shown: String = text.chars().take(40).collect();
-    let depth = humantime::parse_duration(text)
-        .map_err(|_| parameter(format!("`backfill` must be a duration such as 15m or 1h30m, not `{shown}`")))?;
+    let depth = humantime::parse_duration(text).map_err(|_| {
+        parameter(format!("`backfill` must be a duration such as 15m or 1h30m, not `{shown}`"))
+    })?;
     let shortest = wanted.iter().map(|wanted| wanted.interval).min().unwrap_or(defaults.interval);
     let most = Duration::from_secs(u64::from(shortest.secs()) * u64::from(defaults.backfill_points));
     if depth.is_zero() || depth > most {
@@ -225,7 +227,8 @@ pub(super) fn positions(
     };
     let Some(text) = header.or(parameter).filter(|text| !text.is_empty()) else { return Ok(Vec::new()) };
     let cursor = Cursor::decode(&text).map_err(|error| invalid(error.to_string()))?;
-    let ahead = wanted.iter().zip(cursor.positions()).any(|(wanted, after)| is_ahead(*after, wanted.interval, now));
+    let ahead =
+        wanted.iter().zip(cursor.positions()).any(|(wanted, after)| is_ahead(*after, wanted.interval, now));
     if ahead {
         return Err(invalid(
             "the last event id lies in the future: send back the id of an event as it came".to_owned(),
@@ -290,7 +293,8 @@ mod tests {
         assert_eq!(intervals("query=a&query=b&interval=5"), [5, 5]);
         assert_eq!(intervals("interval=5&query=a&interval=300&query=b"), [5, 300]);
         assert_eq!(intervals("query=a&query=b"), [15, 15]);
-        for text in ["query=a&query=b&query=c&interval=5&interval=5", "query=a&datasource=x&datasource=y", ""] {
+        for text in ["query=a&query=b&query=c&interval=5&interval=5", "query=a&datasource=x&datasource=y", ""]
+        {
             assert!(params(text, None).is_err(), "{text}");
         }
         let many = |count| vec!["query=a"; count].join("&");

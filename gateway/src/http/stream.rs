@@ -18,7 +18,7 @@ use super::body;
 use super::client::Client;
 use super::params::{self, Params, parameter};
 use super::problem::Problem;
-use crate::auth::{Access, Vigil};
+use crate::auth::Access;
 use crate::connections::{Connection, Full, Joined, Opening, Pressure, Roster};
 use crate::hub::Signal;
 use crate::metrics::ConnectionError;

@@ -7,8 +7,10 @@ use promcast_proto::code::ShutdownCode;
 use promcast_proto::control::{Changed, Subscribed};
 use promcast_proto::tick::{Interval, Tick};
 use promcast_proto::topic::Key;
+use promcast_proto::update::Failure;
 use serde::Serialize;
 
+use super::Format;
 use crate::hub::Gap;
 
 /// A comment: a client takes no notice, and every proxy on the way sees traffic.
@@ -25,6 +27,8 @@ pub struct Connected {
     pub server_time: Tick,
     /// How often `heartbeat` events come, in seconds.
     pub heartbeat_seconds: u64,
+    /// The form of updates.
+    pub format: Format,
     /// What is streamed.
     pub subscriptions: Vec<Subscribed>,
 }
@@ -37,6 +41,17 @@ struct GapData {
     to: Tick,
     missed: u64,
     reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct NoBackfill<'a> {
+    topic: Key,
+    code: &'static str,
+    message: &'a str,
+    retryable: bool,
+    during: &'static str,
+    from: Tick,
+    to: Tick,
 }
 
 #[derive(Serialize)]
@@ -65,6 +80,13 @@ pub fn subscriptions(changed: &Changed) -> Bytes {
 pub fn gap(topic: Key, interval: Interval, gap: Gap, id: Option<&str>) -> Bytes {
     let Gap { from, to, missed, reason } = gap;
     text("", "gap", &GapData { topic, interval, from, to, missed, reason: reason.as_str() }, id)
+}
+
+/// History that was asked for and cannot be had. What is live goes on.
+pub fn no_backfill(topic: Key, from: Tick, to: Tick, failure: &Failure) -> Bytes {
+    let Failure { code, message } = failure;
+    let (code, retryable) = (code.as_str(), code.retryable());
+    text("", "error", &NoBackfill { topic, code, message, retryable, during: "backfill", from, to }, None)
 }
 
 /// A sign of life that scripts in a page can see.
@@ -125,6 +147,7 @@ mod tests {
             replica: String::new(),
             server_time: Tick::MIN,
             heartbeat_seconds: 30,
+            format: Format::Prometheus,
             subscriptions: vec![Subscribed {
                 id: "0".to_owned(),
                 topic: Topic::new(Datasource::default(), "up".to_owned()).key(),

@@ -10,17 +10,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Frame as BodyFrame;
 use promcast_proto::code::ShutdownCode;
-use promcast_proto::cursor::Cursor;
-use promcast_proto::tick::Tick;
 use promcast_runtime::clock::Clock;
 use rand::RngExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::event;
+use super::places::Places;
+use super::{Format, event};
 use crate::auth::Vigil;
-use crate::connections::{Connection, Pressure};
-use crate::hub::{Feed, Next, Signal};
+use crate::backfill::Backfill;
+use crate::connections::{Change, Connection, Joined, Pressure};
+use crate::hub::Signal;
 use crate::metrics::{ConnectionError, Metrics, Sent};
 
 /// Clients wait between one and three seconds before they come back, each another time.
@@ -43,10 +43,16 @@ pub struct Rhythm {
 pub struct Parts {
     /// The place among the replica's connections.
     pub connection: Connection,
-    /// The subscriptions and where each goes on, in the order of the request.
-    pub feeds: Vec<(Feed, Option<Tick>)>,
+    /// What it reads at first.
+    pub joined: Vec<Joined>,
+    /// How many places its request has.
+    pub places: usize,
     /// The first event.
     pub hello: event::Connected,
+    /// The form of updates.
+    pub format: Format,
+    /// Where history comes from, and how much of it is wanted.
+    pub backfill: Option<(Backfill, Duration)>,
     /// Raised by the topics.
     pub signal: Arc<Signal>,
     /// Whether the way to the client is blocked.
@@ -67,14 +73,12 @@ pub struct Parts {
 pub struct Stream {
     connection: Connection,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
-    feeds: Vec<(Feed, Option<Tick>)>,
+    places: Places,
     signal: Arc<Signal>,
     pressure: Arc<Pressure>,
     clock: Clock,
     metrics: Metrics,
     rhythm: Rhythm,
-    /// Places that may have something to read.
-    raised: u32,
     queue: VecDeque<Bytes>,
     last_sent: Instant,
     next_heartbeat: Instant,
@@ -101,19 +105,20 @@ pub(crate) fn retry() -> Duration {
 impl Stream {
     /// A stream that begins with `connected`.
     pub fn new(parts: Parts) -> Self {
-        let Parts { connection, feeds, hello, signal, pressure, vigil, soft, rhythm, clock, metrics } = parts;
+        let Parts { connection, joined, places, hello, format, backfill, signal, .. } = parts;
+        let Parts { pressure, vigil, soft, rhythm, clock, metrics, .. } = parts;
+        let places = Places::new(places, joined, format, backfill, signal.clone(), metrics.clone());
         let now = Instant::now();
         let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
         let mut stream = Self {
             closed: Box::pin(connection.closed()),
             connection,
-            feeds,
+            places,
             signal,
             pressure,
             clock,
             metrics,
             rhythm,
-            raised: 0,
             queue: VecDeque::new(),
             last_sent: now,
             next_heartbeat: now + rhythm.heartbeat,
@@ -124,13 +129,9 @@ impl Stream {
             end_code: ShutdownCode::MaxLifetime,
             ended: false,
         };
-        let hello = event::connected(&hello, retry(), stream.cursor().as_deref());
+        let hello = event::connected(&hello, retry(), stream.places.cursor().as_deref());
         stream.push(Sent::Connected, [hello]);
         stream
-    }
-
-    fn cursor(&self) -> Option<String> {
-        Cursor::new(self.feeds.iter().map(|(_, last)| *last)).encode()
     }
 
     fn push(&mut self, kind: Sent, bytes: impl IntoIterator<Item = Bytes>) {
@@ -141,41 +142,17 @@ impl Stream {
         self.queue.extend(bytes);
     }
 
-    /// Queues one event of one subscription, if any has one.
-    fn read(&mut self) -> bool {
-        self.raised |= self.signal.take();
-        while self.raised != 0 {
-            let place = self.raised.trailing_zeros();
-            let several = self.feeds.len() > 1;
-            let index = usize::try_from(place).unwrap_or(usize::MAX);
-            let Some((feed, last)) = self.feeds.get_mut(index) else {
-                self.raised &= self.raised - 1;
-                continue;
-            };
-            match feed.read() {
-                Next::Pending => self.raised &= self.raised - 1,
-                Next::Update(tick, frame) => {
-                    *last = Some(tick);
-                    self.connection.delivered(index, tick);
-                    if several {
-                        let id = event::id_line(&self.cursor().unwrap_or_default());
-                        self.push(Sent::Update, [frame.head(), id]);
-                    } else {
-                        self.push(Sent::Update, [frame.whole()]);
-                    }
-                    return true;
-                }
-                Next::Gap(gap) => {
-                    *last = Some(gap.to);
-                    self.connection.delivered(index, gap.to);
-                    let (key, interval) = (feed.key(), feed.interval());
-                    let gap = event::gap(key, interval, gap, self.cursor().as_deref());
-                    self.push(Sent::Gap, [gap]);
-                    return true;
-                }
-            }
+    /// Queues what comes next: a change of what is read, or an event of one of the topics.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        for Change { left, joined, event } in self.connection.changes() {
+            self.places.change(&left, joined);
+            self.push(Sent::Subscriptions, [event]);
         }
-        false
+        if !self.queue.is_empty() {
+            return true;
+        }
+        let sent = self.places.read(cx, &mut self.queue);
+        sent.map(|kind| self.push(kind, [])).is_some()
     }
 
     /// Queues the last event when the time has come.
@@ -241,7 +218,7 @@ impl http_body::Body for Stream {
         if this.pressure.is_blocked(cx) {
             return Poll::Pending;
         }
-        if this.finish(cx) || this.read() || this.sign(cx) {
+        if this.finish(cx) || this.read(cx) || this.sign(cx) {
             let bytes = this.queue.pop_front().unwrap_or_default();
             return Poll::Ready(Some(Ok(BodyFrame::data(bytes))));
         }

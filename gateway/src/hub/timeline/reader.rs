@@ -49,6 +49,11 @@ impl Reader {
         Self { grid, last, replay_to }
     }
 
+    /// Up to where it has read.
+    pub(crate) fn last(&self) -> Tick {
+        self.last
+    }
+
     fn skip(&mut self, to: Tick, reason: GapReason) -> Next {
         let (from, missed) = (self.grid.next_after(self.last), self.grid.count(self.last, to));
         self.last = to;

@@ -2,25 +2,28 @@
 
 use http_body_util::BodyExt;
 use promcast_proto::body::Body;
-use promcast_proto::tick::{Grid, Interval};
+use promcast_proto::control::Wanted;
+use promcast_proto::cursor::Cursor;
+use promcast_proto::tick::{Grid, Interval, Tick};
 use promcast_proto::topic::{Datasource, Topic};
 use promcast_proto::update::{Outcome, Update};
 use promcast_runtime::bus::embedded::Embedded;
-use promcast_runtime::bus::{Bus, Limits};
+use promcast_runtime::bus::{self, Bus};
 use promcast_runtime::lifecycle::Tasks;
 
 use super::*;
 use crate::auth::Sight;
-use crate::connections::{Connections, Limits as Places};
+use crate::connections::{Connections, Limits, Opening, Roster};
 use crate::hub::{self, Hub};
 use crate::scope::{Labels, Scope};
+use crate::subscribe::{self, Desk};
 
 const START: i64 = 1_764_000_000_000;
 
 /// A hub without a poller: updates come when a test publishes them.
 struct Bench {
     bus: Arc<dyn Bus>,
-    hub: Hub,
+    desk: Desk,
     clock: Clock,
     metrics: Metrics,
     connections: Connections,
@@ -31,7 +34,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
+        let bus: Arc<dyn Bus> = Arc::new(Embedded::new(bus::Limits::default()));
         let clock = Clock::starting_at(Tick::from_millis(START));
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
         let limits = hub::Limits { ticks: 32, bytes: 1 << 20, lag: 10, linger: Duration::from_secs(15) };
@@ -39,33 +42,44 @@ impl Bench {
             hub::Settings { limits, query_timeout: Duration::from_secs(10), update_bytes: 1 << 20 };
         let tasks = Tasks::default();
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), settings, metrics.clone());
-        let connections = Connections::new(Places { all: 1, user: 1, user_topics: 1 }, metrics.clone());
+        let limits = Limits { all: 1, user: 1, user_topics: 1, subscriptions: 32 };
+        let connections = Connections::new(limits, metrics.clone());
+        let scope = Scope::new([Datasource::default()], Labels::default());
+        let desk = Desk::new(scope, hub, connections.clone());
         let (pressure, started) = (Arc::default(), Instant::now());
-        Self { bus, hub, clock, metrics, connections, tasks, pressure, started }
+        Self { bus, desk, clock, metrics, connections, tasks, pressure, started }
     }
 
     /// A stream of these queries at 5 s.
     async fn stream(&self, queries: &[&str]) -> Stream {
-        let scope = Scope::new([Datasource::default()], Labels::default());
         let signal = Arc::new(Signal::default());
-        let mut feeds = Vec::new();
-        for (place, query) in (0..).zip(queries) {
-            let grant =
-                scope.authorise(&Sight::All, Datasource::default(), (*query).to_owned()).await.unwrap();
-            let interval = Interval::from_secs(5).unwrap();
-            let (feed, _) = self.hub.attach(&grant, interval, None, signal.clone(), place);
-            feeds.push((feed, None));
-        }
+        let wanted: Vec<_> =
+            queries.iter().enumerate().map(|(place, query)| wanted(&place.to_string(), query)).collect();
+        let grants = self.desk.grants(&Sight::All, &wanted).await.unwrap();
+        let (roster, diff) = Roster::of_request(&subscribe::wishes(&wanted, &grants), 32).unwrap();
+        let opening = Opening {
+            id: "c".to_owned(),
+            user: None,
+            sight: Sight::All,
+            opened: self.clock.now(),
+            roster,
+            signal: signal.clone(),
+        };
+        let joined = self.desk.join(diff.joined, &wanted, &grants, &signal);
         Stream::new(Parts {
-            connection: self.connections.open("c", None, self.clock.now(), []).unwrap(),
-            feeds,
+            connection: self.connections.open(opening).unwrap(),
+            joined,
+            places: queries.len(),
             hello: event::Connected {
                 connection_id: "c".to_owned(),
                 replica: "r".to_owned(),
                 server_time: self.clock.now(),
                 heartbeat_seconds: 30,
+                format: Format::Prometheus,
                 subscriptions: Vec::new(),
             },
+            format: Format::Prometheus,
+            backfill: None,
             signal,
             pressure: self.pressure.clone(),
             vigil: None,
@@ -99,6 +113,11 @@ impl Bench {
     fn seconds(&self) -> u64 {
         self.started.elapsed().as_secs()
     }
+}
+
+fn wanted(id: &str, query: &str) -> Wanted {
+    let (id, query, interval) = (id.to_owned(), query.to_owned(), Interval::from_secs(5).unwrap());
+    Wanted { id, query, interval, datasource: Datasource::default(), after: None }
 }
 
 /// The next bytes as text, or nothing at the end of the stream.
@@ -170,6 +189,35 @@ async fn several_subscriptions_have_one_exact_cursor() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_is_told_and_the_others_go_on() {
+    let bench = Bench::new();
+    let mut stream = bench.stream(&["up", "down"]).await;
+    next(&mut stream).await;
+    let first = bench.publish("up").await;
+    next(&mut stream).await.unwrap();
+    next(&mut stream).await.unwrap();
+    let (add, remove) = ([wanted("x", "left"), wanted("y", "up")], ["1".to_owned(), "none".to_owned()]);
+    let changed = bench.desk.change("c", None, &add, &remove).await.unwrap().unwrap();
+    assert_eq!((changed.added.len(), changed.removed.as_slice()), (2, &["1".to_owned()][..]));
+    let told = next(&mut stream).await.unwrap();
+    assert!(told.starts_with("event: subscriptions\ndata: {\"added\":[{\"id\":\"x\""), "{told}");
+    bench.publish("down").await;
+    let third = bench.publish("left").await;
+    assert_eq!(next(&mut stream).await.unwrap(), "event: metric-update\ndata: {}\n");
+    let id = Cursor::new([Some(first), None, Some(third)]).encode().unwrap();
+    assert_eq!(next(&mut stream).await.unwrap(), format!("id: {id}\n\n"), "what was removed is not read");
+    assert_eq!(bench.connections.list(None)[0].subscriptions.len(), 3);
+    assert!(bench.desk.change("d", None, &add, &[]).await.unwrap().is_none(), "there is no such connection");
+    bench.desk.change("c", None, &[wanted("z", "up{")], &remove).await.unwrap_err();
+    bench.desk.change("c", None, &[wanted("x", "another")], &["0".to_owned()]).await.unwrap_err();
+    assert_eq!(
+        bench.connections.list(None)[0].subscriptions.len(),
+        3,
+        "a refused change was carried out in part"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_ends_the_stream_within_its_window() {
     let bench = Bench::new();
     let mut stream = bench.stream(&["up"]).await;
@@ -187,7 +235,7 @@ async fn a_drain_ends_the_stream_within_its_window() {
     assert_eq!(bench.metrics.active_connections.get(), 1);
     drop(stream);
     assert_eq!(bench.metrics.active_connections.get(), 0);
-    assert!(bench.connections.open("d", None, bench.clock.now(), []).is_ok(), "the place is not free again");
+    next(&mut bench.stream(&["up"]).await).await.expect("the place is free again");
 }
 
 #[tokio::test(start_paused = true)]

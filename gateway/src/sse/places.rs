@@ -1,0 +1,254 @@
+//! What a connection reads: a topic in each of its places, how far, and what of it comes next.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use promcast_proto::code::GapReason;
+use promcast_proto::cursor::Cursor;
+use promcast_proto::tick::Tick;
+use promcast_proto::update::Failure;
+
+use super::{Format, Frame, Schema, Span, event};
+use crate::backfill::Backfill;
+use crate::connections::{Joined, Seen};
+use crate::hub::{Feed, Gap, Next, Resume, Signal};
+use crate::metrics::{Metrics, Sent};
+
+/// The topics of one connection.
+pub(super) struct Places {
+    places: Vec<Option<Place>>,
+    /// Places that may have something to read, one bit each.
+    raised: u32,
+    /// Places that wait for history, likewise.
+    fetching: u32,
+    format: Format,
+    backfill: Option<(Backfill, Duration)>,
+    signal: Arc<Signal>,
+    metrics: Metrics,
+}
+
+/// One topic of a connection.
+struct Place {
+    feed: Feed,
+    /// The last tick that was sent, or told as lost.
+    last: Option<Tick>,
+    seen: Seen,
+    /// The schema that the client has.
+    schema: Option<Arc<Schema>>,
+    history: Option<History>,
+}
+
+/// History that is on its way. What comes after it waits.
+struct History {
+    from: Tick,
+    to: Tick,
+    /// What is told where it cannot be had, if it would stand in place of a gap.
+    gap: Option<Gap>,
+    fetch: Pin<Box<dyn Future<Output = Result<Arc<Span>, Failure>> + Send>>,
+}
+
+impl Places {
+    /// So many places, with what is in them at first.
+    pub(super) fn new(
+        places: usize,
+        joined: Vec<Joined>,
+        format: Format,
+        backfill: Option<(Backfill, Duration)>,
+        signal: Arc<Signal>,
+        metrics: Metrics,
+    ) -> Self {
+        let places = std::iter::repeat_with(|| None).take(places).collect();
+        let mut new = Self { places, raised: 0, fetching: 0, format, backfill, signal, metrics };
+        for joined in joined {
+            new.join(joined);
+        }
+        new
+    }
+
+    /// What is read otherwise from now on.
+    pub(super) fn change(&mut self, left: &[u8], joined: Vec<Joined>) {
+        for place in left {
+            if let Some(slot) = self.places.get_mut(usize::from(*place)) {
+                *slot = None;
+            }
+            self.fetching &= !bit(*place);
+        }
+        for joined in joined {
+            self.join(joined);
+        }
+    }
+
+    fn join(&mut self, joined: Joined) {
+        let Joined { place, feed, after, resume, seen } = joined;
+        let index = usize::from(place);
+        if self.places.len() <= index {
+            self.places.resize_with(index + 1, || None);
+        }
+        let mut new = Place { feed, last: after, seen, schema: None, history: None };
+        if resume == Resume::Live
+            && let Some((backfill, depth)) = &self.backfill
+        {
+            let to = new.feed.read_up_to();
+            new.history = History::of(backfill, &new.feed, furthest(&new.feed, *depth, to), to);
+            self.fetching |= if new.history.is_some() { bit(place) } else { 0 };
+        }
+        if let Some(slot) = self.places.get_mut(index) {
+            *slot = Some(new);
+        }
+        self.raised |= bit(place);
+    }
+
+    /// How far each place has been read, as the client sends it back.
+    pub(super) fn cursor(&self) -> Option<String> {
+        Cursor::new(self.places.iter().map(|place| place.as_ref().and_then(|place| place.last))).encode()
+    }
+
+    /// Queues one event, if there is one.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+        self.raised |= self.signal.take() | self.fetching;
+        while self.raised != 0 {
+            let place = self.raised.trailing_zeros();
+            match self.read_at(usize::try_from(place).unwrap_or(usize::MAX), cx, queue) {
+                Some(sent) => return Some(sent),
+                None => self.raised &= self.raised - 1,
+            }
+        }
+        None
+    }
+
+    fn read_at(&mut self, index: usize, cx: &mut Context<'_>, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+        let place = self.places.get_mut(index)?.as_mut()?;
+        if let Some(history) = &mut place.history {
+            let Poll::Ready(fetched) = history.fetch.as_mut().poll(cx) else { return None };
+            return self.fetched(index, fetched, queue);
+        }
+        match place.feed.read() {
+            Next::Pending => None,
+            Next::Update(tick, frame) => {
+                place.reached(tick);
+                self.push_update(index, &frame, queue)
+            }
+            Next::Gap(gap) => self.gap(index, gap, cx, queue),
+        }
+    }
+
+    fn push_update(&mut self, index: usize, frame: &Frame, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+        let several = self.places.len() > 1;
+        let place = self.places.get_mut(index)?.as_mut()?;
+        let rendered = frame.rendered(self.format);
+        if let Some(schema) = rendered.schema()
+            && place.schema.as_ref().is_none_or(|sent| sent.id() != schema.id())
+        {
+            queue.push_back(schema.event());
+            place.schema = Some(schema.clone());
+            if let Some(sent) = self.metrics.sent(Sent::Schema) {
+                sent.inc();
+            }
+        }
+        if several {
+            queue.push_back(rendered.head());
+            queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
+        } else {
+            queue.push_back(rendered.whole());
+        }
+        Some(Sent::Update)
+    }
+
+    /// A gap is told, unless its ticks can be had as history. What lies further back than the client asked for is told.
+    fn gap(
+        &mut self,
+        index: usize,
+        gap: Gap,
+        cx: &mut Context<'_>,
+        queue: &mut VecDeque<Bytes>,
+    ) -> Option<Sent> {
+        let place = self.places.get_mut(index)?.as_mut()?;
+        let repairable = match gap.reason {
+            GapReason::HistoryExpired | GapReason::RepairBudget => true,
+            // To give more to a client that cannot take what it gets, or to ask more of an upstream that is slow, helps nobody.
+            GapReason::SlowConsumer | GapReason::UpstreamSlow => false,
+        };
+        let Some((backfill, depth)) = self.backfill.as_ref().filter(|_| repairable) else {
+            return self.tell(index, gap, queue);
+        };
+        let grid = place.feed.grid();
+        let from = furthest(&place.feed, *depth, gap.to).max(gap.from);
+        let Some(history) = History::of(backfill, &place.feed, from, gap.to) else {
+            return self.tell(index, gap, queue);
+        };
+        let missed = |from: Tick, to: Tick| grid.count(from.plus_millis(-1), to);
+        let instead = Gap { from, missed: missed(from, gap.to), ..gap };
+        place.history = Some(History { gap: Some(instead), ..history });
+        self.fetching |= bit(u8::try_from(index).unwrap_or(u8::MAX));
+        if from > gap.from {
+            let to = grid.step(from, -1);
+            return self.tell(index, Gap { to, missed: missed(gap.from, to), ..gap }, queue);
+        }
+        self.read_at(index, cx, queue)
+    }
+
+    /// Tells ticks as lost.
+    fn tell(&mut self, index: usize, gap: Gap, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+        let place = self.places.get_mut(index)?.as_mut()?;
+        place.reached(gap.to);
+        let (key, interval) = (place.feed.key(), place.feed.interval());
+        self.metrics.skipped(gap.reason).inc_by(gap.missed);
+        queue.push_back(event::gap(key, interval, gap, self.cursor().as_deref()));
+        Some(Sent::Gap)
+    }
+
+    /// History is here, or cannot be had.
+    fn fetched(
+        &mut self,
+        index: usize,
+        fetched: Result<Arc<Span>, Failure>,
+        queue: &mut VecDeque<Bytes>,
+    ) -> Option<Sent> {
+        self.fetching &= !bit(u8::try_from(index).unwrap_or(u8::MAX));
+        let place = self.places.get_mut(index)?.as_mut()?;
+        let history = place.history.take()?;
+        match (fetched, history.gap) {
+            (Ok(span), _) => {
+                place.reached(history.to);
+                queue.push_back(span.head(self.format));
+                queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
+                Some(Sent::Backfill)
+            }
+            (Err(_), Some(gap)) => self.tell(index, gap, queue),
+            (Err(failure), None) => {
+                let key = place.feed.key();
+                queue.push_back(event::no_backfill(key, history.from, history.to, &failure));
+                Some(Sent::Backfill)
+            }
+        }
+    }
+}
+
+impl Place {
+    fn reached(&mut self, tick: Tick) {
+        self.last = Some(tick);
+        self.seen.note(tick);
+    }
+}
+
+impl History {
+    /// The ticks from one to another, if there are any.
+    fn of(backfill: &Backfill, feed: &Feed, from: Tick, to: Tick) -> Option<Self> {
+        let fetch = || Box::pin(backfill.fetch(feed.topic(), feed.interval(), from, to));
+        (from <= to).then(|| Self { from, to, gap: None, fetch: fetch() })
+    }
+}
+
+/// The first tick of so long a time up to one.
+fn furthest(feed: &Feed, depth: Duration, to: Tick) -> Tick {
+    let depth = i64::try_from(depth.as_millis()).unwrap_or(i64::MAX);
+    feed.grid().next_after(to.plus_millis(-depth))
+}
+
+fn bit(place: u8) -> u32 {
+    1u32.checked_shl(u32::from(place)).unwrap_or_default()
+}
