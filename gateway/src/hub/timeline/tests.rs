@@ -95,7 +95,7 @@ fn at(millis: i64) -> Tick {
 
 fn frame(tick: Tick) -> Frame {
     let key = Topic::new(Datasource::default(), "up".to_owned()).key();
-    Frame::of_failure(key, tick, ErrorCode::Timeout, "").unwrap()
+    Frame::of_failure(key, tick, ErrorCode::Timeout, "")
 }
 
 #[test]
