@@ -122,13 +122,7 @@ struct Framed<'a> {
 
 impl Span {
     /// The ticks from `from` to `to`, both included, from the upstream's success document of a range query.
-    pub fn new(
-        topic: Key,
-        interval: Interval,
-        from: Tick,
-        to: Tick,
-        document: &[u8],
-    ) -> Result<Self, Error> {
+    pub fn new(topic: Key, interval: Interval, from: Tick, to: Tick, document: &[u8]) -> Result<Self, Error> {
         if document.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
             return Err(Error::LineBreak);
         }
@@ -215,7 +209,10 @@ mod tests {
         assert_eq!(span.size(), expected.len());
 
         let framed = text(&span, Format::Grafana);
-        assert!(framed.starts_with(&format!("event: backfill\ndata: {{{about},\"schema\":{{\"meta\"")), "{framed}");
+        assert!(
+            framed.starts_with(&format!("event: backfill\ndata: {{{about},\"schema\":{{\"meta\"")),
+            "{framed}"
+        );
         let data = r#""data":{"values":[[5007,10007,15007],[1,null,3],[null,0.10,null]],"entities":[null,{"NaN":[1]},null]},"warnings":["w"]}"#;
         assert!(framed.ends_with(&format!("{data}\n")), "{framed}");
         assert_eq!(span.size(), expected.len() + framed.len());

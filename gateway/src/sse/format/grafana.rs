@@ -63,7 +63,11 @@ pub(in crate::sse) fn render(json: &[u8], topic: Key, tick: Tick) -> Rendered {
         Ok(json) => Rendered::event("metric-update", &json, tick),
         Err(error) => {
             let message = error.to_string();
-            Rendered::event("error", &Failed::update(topic, tick, ErrorCode::Malformed, &message).json(), tick)
+            Rendered::event(
+                "error",
+                &Failed::update(topic, tick, ErrorCode::Malformed, &message).json(),
+                tick,
+            )
         }
     }
 }

@@ -21,7 +21,8 @@ impl Schema {
     /// The schema of these label sets, each a JSON object in one line.
     pub(super) fn new(topic: Key, labels: &[&str]) -> Self {
         let id = name(labels);
-        let mut event = format!("event: schema\ndata: {{\"topic\":\"{topic}\",\"schema\":\"{id}\",\"series\":[");
+        let mut event =
+            format!("event: schema\ndata: {{\"topic\":\"{topic}\",\"schema\":\"{id}\",\"series\":[");
         let mut series = Vec::with_capacity(labels.len());
         for (index, labels) in labels.iter().enumerate() {
             event.push_str(if index == 0 { "" } else { "," });

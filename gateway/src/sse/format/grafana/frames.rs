@@ -142,10 +142,7 @@ impl<'a> Frame<'a> {
 }
 
 /// The column's value at each of the times.
-fn cells<'a>(
-    column: &Column<'a>,
-    times: &[i64],
-) -> Result<(Vec<Option<&'a RawValue>>, Entities), Error> {
+fn cells<'a>(column: &Column<'a>, times: &[i64]) -> Result<(Vec<Option<&'a RawValue>>, Entities), Error> {
     let mut special = Entities::default();
     let mut cells = Vec::with_capacity(times.len());
     let mut points = column.points.iter().peekable();
