@@ -5,6 +5,7 @@
 //! connection's own. [`Stream`] decides what a connection sends next; how the bytes reach a socket is not its business.
 
 pub mod event;
+mod failed;
 pub mod format;
 pub mod frame;
 mod places;

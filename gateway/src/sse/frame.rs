@@ -8,10 +8,11 @@ use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::Tick;
 use promcast_proto::topic::Key;
 use promcast_proto::update::{Failure, Outcome, Update};
-use serde::Serialize;
 
+use super::failed::Failed;
 use super::format::Format;
 use super::format::compact::Memory;
+use super::format::grafana;
 use super::rendered::Rendered;
 
 /// The event of one topic at one tick. Cheap to clone.
@@ -34,7 +35,7 @@ struct Others {
     memory: Memory,
     /// Nothing inside where the update can be said only as it came.
     compact: OnceLock<Option<Rendered>>,
-    grafana: OnceLock<Option<Rendered>>,
+    grafana: OnceLock<Rendered>,
 }
 
 /// Why an update cannot be framed.
@@ -46,9 +47,6 @@ pub enum Error {
     /// The body has a line break, which would end the event's data.
     #[error("the update has a line break in its body")]
     LineBreak,
-    /// The error event cannot be written.
-    #[error("the event cannot be written")]
-    Json(#[from] serde_json::Error),
 }
 
 impl Error {
@@ -56,18 +54,9 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Body(body::Error::OverLimit(..) | body::Error::TooLarge(_)) => ErrorCode::TooLarge,
-            Self::Body(body::Error::Damaged(_)) | Self::LineBreak | Self::Json(_) => ErrorCode::Malformed,
+            Self::Body(body::Error::Damaged(_)) | Self::LineBreak => ErrorCode::Malformed,
         }
     }
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    topic: Key,
-    tick: Tick,
-    code: &'static str,
-    message: &'a str,
-    retryable: bool,
 }
 
 impl Frame {
@@ -81,15 +70,15 @@ impl Frame {
                 let others = Some(Others { memory: memory.clone(), compact, grafana });
                 Ok(Self(Arc::new(Event { tick, prometheus, others })))
             }
-            Outcome::Failure(Failure { code, message }) => Self::of_failure(key, tick, code, &message),
+            Outcome::Failure(Failure { code, message }) => Ok(Self::of_failure(key, tick, code, &message)),
         }
     }
 
     /// Frames the error of a topic at a tick.
-    pub fn of_failure(topic: Key, tick: Tick, code: ErrorCode, message: &str) -> Result<Self, Error> {
-        let failed = Failed { topic, tick, code: code.as_str(), message, retryable: code.retryable() };
-        let prometheus = one_line("error", &serde_json::to_vec(&failed)?, tick)?;
-        Ok(Self(Arc::new(Event { tick, prometheus, others: None })))
+    pub fn of_failure(topic: Key, tick: Tick, code: ErrorCode, message: &str) -> Self {
+        let failed = Failed::update(topic, tick, code, message).json();
+        let prometheus = Rendered::event("error", &failed, tick);
+        Self(Arc::new(Event { tick, prometheus, others: None }))
     }
 
     /// The event in a format, made now if nobody asked for it before.
@@ -101,7 +90,10 @@ impl Frame {
                 let make = || others.memory.render(prometheus.data(), *tick);
                 others.compact.get_or_init(make).as_ref()
             }
-            Format::Grafana => others.grafana.get_or_init(|| None).as_ref(),
+            Format::Grafana => {
+                let make = || grafana::render(prometheus.data(), others.memory.topic(), *tick);
+                Some(others.grafana.get_or_init(make))
+            }
         });
         other.unwrap_or(prometheus)
     }
@@ -118,9 +110,11 @@ impl Frame {
 
     /// Bytes that are held for it now, in all formats that were asked for. It grows when another one is.
     pub fn size(&self) -> usize {
-        let others = self.0.others.iter().flat_map(|others| [&others.compact, &others.grafana]);
-        let others = others.filter_map(|made| made.get()?.as_ref()).map(Rendered::size);
-        self.0.prometheus.size() + others.sum::<usize>()
+        let others = self.0.others.as_ref().map_or(0, |Others { compact, grafana, .. }| {
+            let compact = compact.get().and_then(Option::as_ref).map_or(0, Rendered::size);
+            compact + grafana.get().map_or(0, Rendered::size)
+        });
+        self.0.prometheus.size() + others
     }
 }
 
@@ -167,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_failure_tells_its_code_and_whether_to_wait() {
-        let frame = Frame::of_failure(key(), Tick::from_millis(7), ErrorCode::Timeout, "too\nslow").unwrap();
+        let frame = Frame::of_failure(key(), Tick::from_millis(7), ErrorCode::Timeout, "too\nslow");
         let text = String::from_utf8(frame.whole().to_vec()).unwrap();
         assert!(text.starts_with("event: error\ndata: {\"topic\":\""), "{text}");
         assert!(
