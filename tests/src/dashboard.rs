@@ -74,12 +74,26 @@ pub async fn open(gateway: &Gateway, panels: &[Panel], last_event_id: Option<&st
 
 /// Sends a change of a connection to any gateway.
 pub async fn change(gateway: &Gateway, connection: &str, add: &[Panel], remove: &[&str]) -> http::Answer {
+    change_as(gateway, None, connection, add, remove).await
+}
+
+/// Likewise, with a token.
+pub async fn change_as(
+    gateway: &Gateway,
+    token: Option<&str>,
+    connection: &str,
+    add: &[Panel],
+    remove: &[&str],
+) -> http::Answer {
     let add: Vec<_> = add
         .iter()
         .map(|panel| json!({"id": panel.id, "query": panel.query, "interval": panel.interval}))
         .collect();
     let body = json!({"add": add, "remove": remove}).to_string();
-    let request = gateway.http.patch(gateway.url(&format!("{PATH}/{connection}")));
+    let mut request = gateway.http.patch(gateway.url(&format!("{PATH}/{connection}")));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
     http::send(request.header("Content-Type", "application/json").body(body)).await
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "access/abuse.rs"]
 mod abuse;
+#[path = "access/changes.rs"]
+mod changes;
 #[path = "access/jwt.rs"]
 mod jwt;
 #[path = "access/kubernetes.rs"]

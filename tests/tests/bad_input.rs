@@ -60,14 +60,36 @@ const CASES: &[Case] = &[
         "invalid-parameter",
         &["interval", "once"],
     ),
-    case(&[("query", "up"), ("query", "up")], "invalid-parameter", &["query", "once"]),
+    case(
+        &[("query", "up"), ("query", "down"), ("interval", "5"), ("interval", "6"), ("interval", "7")],
+        "invalid-parameter",
+        &["interval", "3 times", "2 queries"],
+    ),
+    case(
+        &[("query", "up"), ("query", " up"), ("interval", "5"), ("interval", "15")],
+        "invalid-parameter",
+        &["same query", "shorter"],
+    ),
+    case(&[("query", "up"), ("query", "up{")], "invalid-query", &["`1`", "character"]),
+    case(
+        &[("query", "up"), ("format", "json"), ("format", "json")],
+        "invalid-parameter",
+        &["format", "once"],
+    ),
+    case(&[("query", "up"), ("format", "json")], "invalid-parameter", &["format", "compact"]),
+    case(&[("query", "up"), ("backfill", "soon")], "invalid-parameter", &["backfill", "15m"]),
+    case(
+        &[("query", "up"), ("backfill", "1000d")],
+        "invalid-parameter",
+        &["backfill", "2000 points", "8h 20m"],
+    ),
     case(&[("query", "up"), ("intervall", "5")], "invalid-parameter", &["intervall"]),
     case(&[("query", "up"), ("datasource", "elsewhere")], "unknown-datasource", &["elsewhere"]),
     case(&[("query", "up"), ("datasource", "no such name!")], "unknown-datasource", &[]),
     case(&[("query", "up"), ("last_event_id", "yesterday")], "invalid-cursor", &["id"]),
     case(&[("query", "up"), ("last_event_id", "-1")], "invalid-cursor", &["id"]),
     case(&[("query", "up"), ("last_event_id", "999999999999999")], "invalid-cursor", &[]),
-    case(&[("query", "up"), ("last_event_id", "midc26ts.0.7ps")], "invalid-cursor", &[]),
+    case(&[("query", "up"), ("last_event_id", "midc26ts.0.7ps.")], "invalid-cursor", &[]),
 ];
 
 #[tokio::test]

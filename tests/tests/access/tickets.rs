@@ -37,6 +37,28 @@ async fn a_ticket_opens_the_stream_that_it_is_for() {
 }
 
 #[tokio::test]
+async fn a_ticket_is_for_all_queries_of_a_dashboard() {
+    let rig = Rig::start(&[]).await;
+    let token = rig.issuer.token("ann", &["a"]);
+    let queries = [("query", "up"), ("query", "sum(up)"), ("interval", "5")];
+    let given = ticket(&rig, &token, &queries).await.json()["ticket"].as_str().unwrap().to_owned();
+    let with_ticket = |queries: &[(&'static str, &'static str)]| {
+        let queries = queries.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        queries.chain([("ticket", given.clone())]).collect::<Vec<_>>()
+    };
+    let mut stream =
+        Stream::try_send(rig.gateway.http.get(rig.gateway.url(PATH)).query(&with_ticket(&queries)))
+            .await
+            .unwrap();
+    stream.updates(2).await;
+    assert_eq!(rig.asked(), [r#"sum(up{namespace="a"})"#, r#"up{namespace="a"}"#]);
+    for other in [&queries[..1], &[queries[1], queries[0]], &[queries[0], queries[1], ("query", "max(up)")]] {
+        let answer = http::send(rig.gateway.http.get(rig.gateway.url(PATH)).query(&with_ticket(other))).await;
+        assert_eq!(answer.status, 401, "{other:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_needs_a_token_and_a_query_that_may_be_seen() {
     let rig = Rig::start(&[]).await;
     let token = rig.issuer.token("ann", &["a"]);
