@@ -70,7 +70,7 @@ bench-bus: ## Measure what 10,000 topics cost the bus, with one, two and four ga
 
 bench-formats: ## Bytes of an update in each format, and the time to make it
 	@$(LOCAL)/install.sh rust cc
-	@cargo run --locked --release -q -p e2e --bin bench-formats
+	@cargo run --locked -q --config 'profile.dev.package.promcast-gateway.opt-level=3' -p e2e --bin bench-formats
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

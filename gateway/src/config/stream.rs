@@ -39,7 +39,7 @@ pub struct Stream {
     /// outage. Beyond, a `gap` says what is lost.
     #[arg(long, env, default_value = "32")]
     pub history: u16,
-    /// The most bytes of updates kept of one topic.
+    /// The most bytes of updates kept of one topic, in all formats that are asked for.
     #[arg(long, env, default_value = "16777216")]
     pub history_bytes: usize,
     /// How long a topic goes on when its last client has left, such as `15s`: a page that is reloaded finds it warm.
