@@ -12,6 +12,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod backfill;
 pub mod config;
 pub mod connections;
 pub mod fleet;
