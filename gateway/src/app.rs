@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
+use crate::backfill::{self, Backfill};
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
 use crate::fleet::Fleet;
@@ -110,6 +111,7 @@ impl App {
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
         let connections = Connections::new(limits(config), metrics.clone());
         let authenticator = identity::authenticator(&config.auth, &clock, &registry, tasks).await?;
+        let backfill = Backfill::new(bus.clone(), backfill_settings(config), &registry, &tasks.background())?;
         let scope = Scope::new(config.datasources(), config.scope.labels());
         let desk = Desk::new(scope, hub, connections.clone());
         let fleet = Fleet::start(bus.clone(), connections.clone(), desk.clone(), replica.clone(), tasks);
@@ -121,8 +123,7 @@ impl App {
             user_rate: UserRate::new(config.stream.open_rate, config.stream.open_burst, tasks),
             log_queries: config.auth.log_queries,
             desk,
-            backfill: crate::backfill::Backfill,
-            backfill_points: 2000,
+            backfill,
             connections,
             fleet,
             rhythm: rhythm(config),
@@ -193,6 +194,16 @@ fn hub_settings(config: &Config) -> hub::Settings {
         },
         query_timeout: stream.query_timeout,
         update_bytes: stream.update_bytes,
+    }
+}
+
+fn backfill_settings(config: &Config) -> backfill::Settings {
+    let stream = &config.stream;
+    backfill::Settings {
+        query_timeout: stream.query_timeout,
+        points: stream.backfill_points,
+        bytes: stream.backfill_bytes,
+        cache_bytes: stream.backfill_cache_bytes,
     }
 }
 

@@ -68,8 +68,6 @@ pub struct State {
     pub desk: Desk,
     /// Where history comes from.
     pub backfill: Backfill,
-    /// The most ticks that one subscription gets as history.
-    pub backfill_points: u32,
     /// How many may ask.
     pub connections: Connections,
     /// The other replicas.
@@ -90,7 +88,7 @@ pub struct State {
 
 impl State {
     fn defaults(&self) -> Defaults {
-        let (interval, backfill_points) = (self.default_interval, self.backfill_points);
+        let (interval, backfill_points) = (self.default_interval, self.backfill.points());
         Defaults { interval, backfill_points, now: self.clock.now() }
     }
 }
@@ -131,7 +129,7 @@ const REQUEST_MAX: usize = 32 * 1024;
 pub fn is_readable(query_string: &str, headers: &HeaderMap, cookie: &Cookie, now: Tick) -> bool {
     let Ok(interval) = Interval::from_secs(*INTERVAL_SECONDS.start()) else { return false };
     params::accepts_event_stream(headers)
-        && params::read(query_string, headers, Defaults { interval, backfill_points: u32::MAX, now })
+        && params::read(query_string, headers, Defaults { interval, backfill_points: u64::MAX, now })
             .and_then(|params| cookie.shown(headers, params.ticket))
             .is_ok()
 }
