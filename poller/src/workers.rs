@@ -156,7 +156,10 @@ impl Worker {
                     warn!(datasource = %self.source.name(), %error, "passing over a job that is none");
                 }
                 Err(
-                    error @ (bus::Error::Disconnected | bus::Error::Failed { .. } | bus::Error::NotSetUp(_)),
+                    error @ (bus::Error::Disconnected
+                    | bus::Error::Failed { .. }
+                    | bus::Error::Unanswered
+                    | bus::Error::NotSetUp(_)),
                 ) => {
                     return error;
                 }
@@ -212,7 +215,7 @@ impl Worker {
 fn worth_another_try(error: &bus::Error) -> bool {
     match error {
         bus::Error::Disconnected | bus::Error::Failed { .. } => true,
-        bus::Error::NotSetUp(_) | bus::Error::Wire(_) => false,
+        bus::Error::Unanswered | bus::Error::NotSetUp(_) | bus::Error::Wire(_) => false,
     }
 }
 

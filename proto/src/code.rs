@@ -50,6 +50,8 @@ codes! {
         TooLarge = "result_too_large",
         /// The result has more series than the limit.
         TooManySeries = "result_too_many_series",
+        /// No poller answered, or the bus to them is out of reach. Said of asks alone: ticks wait.
+        Unanswered = "poller_unanswered",
     }
 }
 
@@ -63,7 +65,8 @@ impl ErrorCode {
             | Self::Unreachable
             | Self::Unauthorized
             | Self::Overloaded
-            | Self::Malformed => true,
+            | Self::Malformed
+            | Self::Unanswered => true,
             Self::BadData | Self::Execution | Self::TooLarge | Self::TooManySeries => false,
         }
     }

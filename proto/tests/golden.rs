@@ -65,6 +65,26 @@ macro_rules! for_each_message {
             "ask_range",
             &ask(Question::Range { query: "up".to_owned(), start: tick, end, step_ms: 15_000 }),
         );
+        let matchers = vec![r#"up{gpu="0"}"#.to_owned(), "down".to_owned()];
+        let (from, to, limit) = (Some(tick), Some(end), Some(100));
+        $each(
+            "ask_labels",
+            &ask(Question::Labels { matchers: Vec::new(), start: None, end: None, limit: None }),
+        );
+        $each(
+            "ask_label_values",
+            &ask(Question::LabelValues {
+                name: "gpu".to_owned(),
+                matchers: matchers.clone(),
+                start: from,
+                end: to,
+                limit,
+            }),
+        );
+        $each("ask_series", &ask(Question::Series { matchers, start: from, end: to, limit }));
+        let metric = Some("up".to_owned());
+        $each("ask_metadata", &ask(Question::Metadata { metric, limit, limit_per_metric: Some(1) }));
+        $each("ask_build_info", &ask(Question::BuildInfo));
         $each("answer_result", &Answer::Result(body));
         $each("answer_failure", &Answer::Failure(failure()));
         let (id, user) = ("019aafcf-0000-7000-8000-000000000000".to_owned(), Some("ada".to_owned()));

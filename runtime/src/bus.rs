@@ -7,12 +7,14 @@
 //!   at most one job that is queued or being worked on.
 //! - **Updates** are a log with memory. The first update of a topic and tick is stored and handed to every
 //!   subscriber; a second one is refused. The last few of each topic can be read again.
+//! - **Asks** are questions with an answer, and are kept nowhere: one poller that is there answers, in its time or not at all.
 //! - Nothing is queued while the bus is out of reach: calls fail, and [`State`] says so.
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use promcast_proto::ask::{Answer, Ask};
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::job::Job;
 use promcast_proto::tick::Tick;
@@ -22,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub mod embedded;
 mod feed;
+mod line;
 pub mod nats;
 
 /// How many updates of one topic may wait for its subscriber before the bus drops the subscription's newest and
@@ -116,6 +119,9 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// No poller of the datasource is there, or none answered in time. Asks alone come to this.
+    #[error("no poller answered")]
+    Unanswered,
     /// A stream or consumer is missing or differs from what this release needs.
     #[error("the bus is not set up: {0}; run `promcast-gateway init`")]
     NotSetUp(String),
@@ -143,6 +149,18 @@ pub struct Question {
     pub control: Control,
     /// Takes the answer. Nobody may be waiting for one.
     pub reply: oneshot::Sender<Reply>,
+}
+
+/// Asks that may wait for one poller to take them; it declines what comes beyond, and another one is asked.
+pub const ASK_BUFFER: usize = 64;
+
+/// What a poller is asked, and the way back. Where it drops the latter another poller is asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// The ask.
+    pub ask: Ask,
+    /// Takes the answer. It is closed once nobody waits for one any more, as far as that is known here.
+    pub reply: oneshot::Sender<Answer>,
 }
 
 /// The live updates of one topic. Dropping it ends the subscription.
@@ -235,6 +253,18 @@ pub trait Bus: Send + Sync + 'static {
 
     /// What gateways say and ask from now on. Dropping it ends that.
     async fn questions(&self) -> Result<mpsc::Receiver<Question>, Error>;
+
+    /// Asks any one poller of the ask's datasource. Another one is asked where the first is silent for a second. No answer is
+    /// waited for three seconds longer than the ask allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unanswered`] at once where no poller is there, and later where none answered.
+    async fn consult(&self, ask: &Ask) -> Result<Answer, Error>;
+
+    /// What is asked of this poller from now on. Dropping it ends that. Asks must be taken as they come, however long their answers
+    /// take: a poller that leaves them lying counts as silent.
+    async fn asks(&self, datasource: &Datasource) -> Result<mpsc::Receiver<Asked>, Error>;
 
     /// What the bus still has of a topic's ticks from `since` on, by rising tick. To miss nothing, subscribe first, then read this.
     /// It is read for every topic that somebody joins: what is asked for should be no more than what is missing. Where many read at

@@ -10,6 +10,8 @@
     reason = "tests fail by panicking, and their tasks end with them"
 )]
 
+#[path = "bus/asks.rs"]
+mod asks;
 #[path = "bus/control.rs"]
 mod control;
 #[path = "bus/jobs.rs"]
@@ -48,6 +50,16 @@ macro_rules! kept_by_both {
 }
 
 kept_by_both! {
+    asks:
+        an_ask_and_its_answer_arrive_as_they_were_sent
+        of_two_pollers_one_answers
+        where_no_poller_is_there_that_is_said_at_once
+        a_poller_that_declines_is_followed_by_another_try
+        where_all_decline_nobody_answers
+        a_large_answer_comes_whole
+        a_slow_answer_is_waited_for_and_asked_for_once
+        a_poller_that_leaves_asks_lying_is_passed_over
+        an_answer_that_never_comes_costs_a_bounded_wait;
     control:
         everybody_who_is_there_answers
         who_does_not_answer_costs_the_wait_and_no_more

@@ -158,7 +158,10 @@ impl Ticker {
     fn log_failure(&self, error: &bus::Error) {
         match error {
             bus::Error::Disconnected => debug!(topic = %self.topic.key(), %error, "cannot ask"),
-            bus::Error::Failed { .. } | bus::Error::NotSetUp(_) | bus::Error::Wire(_) => {
+            bus::Error::Failed { .. }
+            | bus::Error::Unanswered
+            | bus::Error::NotSetUp(_)
+            | bus::Error::Wire(_) => {
                 warn!(topic = %self.topic.key(), %error, "cannot ask");
             }
         }

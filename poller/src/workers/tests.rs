@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use promcast_proto::ask::{Answer, Ask};
 use promcast_proto::code::ErrorCode;
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::job::Job;
@@ -11,7 +12,7 @@ use promcast_proto::tick::Tick;
 use promcast_proto::topic::Address;
 use promcast_proto::update::Outcome;
 use promcast_runtime::bus::embedded::Embedded;
-use promcast_runtime::bus::{Accepted, Event, Limits, Question, State, Stored, Subscription};
+use promcast_runtime::bus::{Accepted, Asked, Event, Limits, Question, State, Stored, Subscription};
 use promcast_runtime::lifecycle::Lifecycle;
 use tokio::sync::{mpsc, watch};
 
@@ -221,6 +222,14 @@ impl Bus for Flaky {
         wait: Duration,
     ) -> Result<Vec<Reply>, bus::Error> {
         self.bus.gather(control, enough, wait).await
+    }
+
+    async fn consult(&self, ask: &Ask) -> Result<Answer, bus::Error> {
+        self.bus.consult(ask).await
+    }
+
+    async fn asks(&self, datasource: &Name) -> Result<mpsc::Receiver<Asked>, bus::Error> {
+        self.bus.asks(datasource).await
     }
 
     async fn questions(&self) -> Result<mpsc::Receiver<Question>, bus::Error> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use promcast_proto::ask::{Answer, Ask};
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::job::Job;
 use promcast_proto::tick::Tick;
@@ -15,14 +16,16 @@ use promcast_proto::update::Update;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use self::asks::Pollers;
 use self::log::Log;
 use self::queue::{Queue, Serial};
 use super::feed::{self, Feed};
 use super::{
-    Accepted, Bus, CONTROL_BUFFER, Delivery, Error, Guard, Jobs, Limits, Question, State, Stored,
+    Accepted, Asked, Bus, CONTROL_BUFFER, Delivery, Error, Guard, Jobs, Limits, Question, State, Stored,
     Subscription,
 };
 
+mod asks;
 mod log;
 mod queue;
 mod window;
@@ -34,6 +37,7 @@ pub struct Embedded {
     board: Arc<Mutex<Board>>,
     lanes: Mutex<HashMap<Datasource, Arc<Lane>>>,
     gateways: Mutex<Vec<mpsc::Sender<Question>>>,
+    pollers: Pollers,
 }
 
 /// The log and who listens to it, under one lock: an update is in the history when, and in the order in which, it is
@@ -61,7 +65,14 @@ impl Embedded {
         let log = Log::new(&limits);
         let board = Arc::new(Mutex::new(Board { log, feeds: HashMap::new(), last: 0 }));
         let state = watch::Sender::new(State { trouble: None, generation: 1 });
-        Self { limits, state, board, lanes: Mutex::default(), gateways: Mutex::default() }
+        Self {
+            limits,
+            state,
+            board,
+            lanes: Mutex::default(),
+            gateways: Mutex::default(),
+            pollers: Pollers::default(),
+        }
     }
 
     /// Hands a control message to whoever reads them.
@@ -175,6 +186,14 @@ impl Bus for Embedded {
         let (questions, reader) = mpsc::channel(CONTROL_BUFFER);
         self.gateways.lock().push(questions);
         Ok(reader)
+    }
+
+    async fn consult(&self, ask: &Ask) -> Result<Answer, Error> {
+        self.pollers.consult(ask).await
+    }
+
+    async fn asks(&self, datasource: &Datasource) -> Result<mpsc::Receiver<Asked>, Error> {
+        Ok(self.pollers.join(datasource))
     }
 
     async fn history(&self, address: &Address, since: Tick) -> Result<Vec<Update>, Error> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use promcast_proto::ask::{Answer, Ask};
 use promcast_proto::control::{Control, Reply};
 use promcast_proto::envelope;
 use promcast_proto::job::Job;
@@ -29,10 +30,12 @@ pub use self::options::{Login, Options, Server};
 pub use self::setup::init;
 use self::signals::Signals;
 use self::topic::{Forward, Known};
-use super::{Accepted, Bus, CONTROL_BUFFER, Guard, Jobs, Question, State, Stored, Subscription, feed};
+use super::line::Line;
+use super::{Accepted, Asked, Bus, CONTROL_BUFFER, Guard, Jobs, Question, State, Stored, Subscription, feed};
 use crate::lifecycle::Tasks;
 
 mod api;
+mod asks;
 mod control;
 mod history;
 mod jobs;
@@ -220,6 +223,19 @@ impl Bus for Nats {
         let relay =
             Relay { link: Arc::clone(&self.link), messages, questions, gone: self.gone.token().clone() };
         self.tasks.spawn("bus.control", relay.run());
+        Ok(reader)
+    }
+
+    async fn consult(&self, ask: &Ask) -> Result<Answer, super::Error> {
+        asks::consult(&self.link, ask).await
+    }
+
+    async fn asks(&self, datasource: &Datasource) -> Result<mpsc::Receiver<Asked>, super::Error> {
+        let subject = subject::asks(datasource);
+        let messages = self.link.share("take a subscription", subject, asks::GROUP).await?;
+        let (line, reader) = Line::new();
+        let (link, tasks, gone) = (Arc::clone(&self.link), self.tasks.clone(), self.gone.token().clone());
+        self.tasks.spawn("bus.asks", asks::Relay { link, messages, line, tasks, gone }.run());
         Ok(reader)
     }
 

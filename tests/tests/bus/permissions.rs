@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::nats::Nats as Server;
-use e2e::wait::{PATIENCE, within};
+use e2e::wait::{PATIENCE, until, within};
+use promcast_proto::ask::{Answer, Ask, Question};
+use promcast_proto::code::ErrorCode;
 use promcast_proto::control::Control;
 use promcast_proto::tick::Tick;
 use promcast_proto::topic::Datasource;
+use promcast_proto::update::Failure;
 use promcast_runtime::bus::nats::{self, Login, Options};
-use promcast_runtime::bus::{Accepted, Bus, Limits, Stored};
+use promcast_runtime::bus::{Accepted, Bus, Error, Limits, Stored};
 
 use crate::rig::{address, connect, history, is_up, job, next, options, result, subscribe, worker};
 
@@ -67,6 +70,45 @@ async fn each_role_can_do_its_work() {
     gateway.tell(&leaving).await.unwrap();
     let heard = within("the message", PATIENCE, questions.recv()).await.unwrap();
     assert_eq!(heard.control, leaving);
+}
+
+fn ask() -> Ask {
+    Ask { datasource: Datasource::default(), timeout_ms: 1_000, question: Question::BuildInfo }
+}
+
+#[tokio::test]
+async fn a_gateway_asks_and_a_poller_answers() {
+    let server = server().await;
+    let (gateway, poller) = roles(&server).await;
+    let mut asks = poller.asks(&Datasource::default()).await.unwrap();
+    let answer = Answer::Failure(Failure { code: ErrorCode::BadData, message: "answered".to_owned() });
+    let given = answer.clone();
+    tokio::spawn(async move {
+        while let Some(asked) = asks.recv().await {
+            // Long enough for signs of life: to the server these are answers as well.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            drop(asked.reply.send(given.clone()));
+        }
+    });
+    // Until the server has the poller's subscription nobody is there.
+    let heard = until("an answer", PATIENCE, || async { gateway.consult(&ask()).await.ok() }).await;
+    assert_eq!(heard, answer);
+}
+
+#[tokio::test]
+async fn a_gateway_cannot_answer_and_a_poller_cannot_ask() {
+    let server = server().await;
+    let (gateway, poller) = roles(&server).await;
+    let mut stolen = gateway.asks(&Datasource::default()).await.unwrap();
+    history(&gateway, 1).await;
+    let answer = gateway.consult(&ask()).await;
+    assert!(matches!(answer, Err(Error::Unanswered)), "{answer:?}");
+    assert!(stolen.try_recv().is_err(), "a gateway hears what pollers are asked");
+
+    let mut asks = poller.asks(&Datasource::default()).await.unwrap();
+    let answer = poller.consult(&ask()).await;
+    assert!(matches!(answer, Err(Error::Unanswered)), "{answer:?}");
+    assert!(asks.try_recv().is_err(), "a poller asks");
 }
 
 #[tokio::test]

@@ -134,6 +134,17 @@ impl Link {
         within(action, self.client.subscribe(subject)).await
     }
 
+    /// Subscribes as one of a group, of which one gets each message.
+    pub(super) async fn share(
+        &self,
+        action: &'static str,
+        subject: String,
+        group: &str,
+    ) -> Result<Subscriber, Error> {
+        self.ready(action)?;
+        within(action, self.client.queue_subscribe(subject, group.to_owned())).await
+    }
+
     fn connections(&self) -> u64 {
         self.client.statistics().connects.load(Ordering::Relaxed)
     }

@@ -18,6 +18,11 @@ pub(super) const ALL_OUT: &str = "out.>";
 /// What gateways say to each other.
 pub(super) const CONTROL: &str = "ctl.gateway";
 
+/// What pollers of a datasource are asked.
+pub(super) fn asks(datasource: &Datasource) -> String {
+    format!("ask.{datasource}")
+}
+
 pub(super) fn job(datasource: &Datasource, key: Key) -> String {
     format!("job.{datasource}.{key}")
 }
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(job(topic.datasource(), key), "job.default.c5uave30lhlt6q138i7i9djv28");
         assert_eq!(stored(topic.address()), "in.default.c5uave30lhlt6q138i7i9djv28.*");
         assert_eq!(live(topic.address()), "out.default.c5uave30lhlt6q138i7i9djv28.*");
+        assert_eq!(asks(topic.datasource()), "ask.default");
         assert_eq!(consumer(topic.datasource()), "pollers-default");
         assert_eq!(job_id(key, Tick::from_millis(5), 0), "c5uave30lhlt6q138i7i9djv28:5");
         assert_eq!(job_id(key, Tick::from_millis(5), 2), "c5uave30lhlt6q138i7i9djv28:5:2");
