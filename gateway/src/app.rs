@@ -24,6 +24,7 @@ use crate::fleet::Fleet;
 use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
+use crate::reads::Reads;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
 
@@ -121,6 +122,8 @@ impl App {
             hub,
             connections,
             fleet,
+            reads: Reads::new(bus.clone(), clock.clone()),
+            read_timeout: config.http.read_timeout,
             rhythm: rhythm(config),
             default_interval: config.stream.interval,
             replica,
@@ -133,6 +136,7 @@ impl App {
             trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.iter().copied()),
             rate: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
             calls: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
+            reads: Rate::new(config.http.read_rate, config.http.read_burst, tasks)?,
         };
         let transport =
             Transport { write_stall: config.stream.write_stall, unacknowledged: config.http.unacknowledged };

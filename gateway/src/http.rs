@@ -23,6 +23,7 @@ use crate::connections::Connections;
 use crate::fleet::Fleet;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
 
@@ -33,6 +34,7 @@ mod credentials;
 mod listener;
 mod params;
 mod problem;
+mod prometheus;
 mod rate;
 mod socket;
 mod span;
@@ -70,6 +72,10 @@ pub struct State {
     pub connections: Connections,
     /// The other replicas.
     pub fleet: Fleet,
+    /// What is asked outside the ticks.
+    pub reads: Reads,
+    /// How long that may take.
+    pub read_timeout: Duration,
     /// How streams behave over time.
     pub rhythm: Rhythm,
     /// The interval where the client names none.
@@ -94,6 +100,8 @@ pub struct Edge {
     pub rate: Rate,
     /// How many other calls it may make: each may cost a look at who it is.
     pub calls: Rate,
+    /// How many reads it may make: a dashboard makes one for each of its panels.
+    pub reads: Rate,
 }
 
 /// The page at `/`.
@@ -131,12 +139,14 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let stream = get(stream::open).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let calls = rate::layer(&edge.calls, state.metrics.clone());
+    let reads = rate::layer(&edge.reads, state.metrics.clone());
     let cookies = state.cookie.name.is_some();
     let layers = ServiceBuilder::new()
         .layer(from_fn(span::forget_bad_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(from_fn(span::enter))
+        .layer(from_fn(prometheus::speak))
         .layer(from_fn_with_state(metrics, problem::count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
@@ -149,6 +159,7 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .route(TICKET, ticket)
         .route(STATUS, get(connection::status).layer(calls.clone()))
         .route(CONNECTION, delete(connection::close).layer(calls))
+        .merge(prometheus::routes().layer(reads))
         .route("/", get(page))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async |request: Request| {

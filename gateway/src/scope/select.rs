@@ -79,12 +79,10 @@ fn restricted(selectors: &[String], names: &Namespaces, labels: &Labels) -> Resu
 fn read(text: &str) -> Result<VectorSelector, Invalid> {
     let expr = parser::parse(text).map_err(|message| canonical::syntax(text, message))?;
     canonical::faithful(&expr, text)?;
-    match expr {
-        Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => Ok(selector),
-        _ => Err(Invalid::Unprintable(
-            "write a selector of series and nothing around it, such as up{job=\"gpu\"}",
-        )),
-    }
+    let selector = if let Expr::VectorSelector(selector) = expr { Some(selector) } else { None };
+    selector.filter(|selector| selector.offset.is_none() && selector.at.is_none()).ok_or(
+        Invalid::Unprintable("write a selector of series and nothing around it, such as up{job=\"gpu\"}"),
+    )
 }
 
 #[cfg(test)]
