@@ -90,8 +90,16 @@ impl Read {
         Self { datasource: datasource.clone(), timeout, what }
     }
 
-    /// How it is put at `now`.
-    pub(super) fn ask(&self, now: Tick) -> Ask {
+    pub(super) fn datasource(&self) -> &Datasource {
+        &self.datasource
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// How it is put at `now`, where so much is left of its time.
+    pub(super) fn ask(&self, now: Tick, left: Duration) -> Ask {
         let question = match self.what.clone() {
             What::Instant { query, time } => Question::Instant { query, time: time.unwrap_or(now) },
             What::Range { query, start, end, step_ms } => Question::Range { query, start, end, step_ms },
@@ -109,7 +117,7 @@ impl Read {
             }
             What::BuildInfo => Question::BuildInfo,
         };
-        let timeout_ms = u32::try_from(self.timeout.as_millis()).unwrap_or(u32::MAX);
+        let timeout_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
         Ask { datasource: self.datasource.clone(), timeout_ms, question }
     }
 }

@@ -125,8 +125,9 @@ impl From<Arc<reads::Error>> for Failure {
         match &*error {
             reads::Error::Upstream(failure) => Self::Said(kind(failure.code), failure.message.clone()),
             reads::Error::Bus(bus::Error::Unanswered) => {
-                Self::Said(Kind::Timeout, "the datasource was not asked in time; try again".to_owned())
+                Self::Said(Kind::Unavailable, "no poller answered for the datasource; try again".to_owned())
             }
+            reads::Error::Late => Self::Said(Kind::Unavailable, format!("{error}; try again")),
             reads::Error::Bus(error) => {
                 warn!(%error, "a read could not be asked");
                 let detail = "the datasource cannot be asked at the moment; try again";
