@@ -94,13 +94,14 @@ impl Ticker {
             Result_::Failure(_) => Received::Error,
         };
         let metrics = &self.shared.metrics;
-        let (frame, kind) = match Frame::of_update(update, self.shared.settings.update_bytes) {
-            Ok(frame) => (Ok(frame), kind),
+        let limit = self.shared.settings.update_bytes;
+        let (frame, kind) = match Frame::of_update(update, limit, self.topic.memory()) {
+            Ok(frame) => (frame, kind),
             // Another ask would bring the same, so the viewers are told.
             Err(error) => (self.refuse(tick, &error), Received::Refused),
         };
         let now = self.shared.now();
-        let new = frame.is_ok_and(|frame| self.topic.arrived(tick, took, frame, now));
+        let new = self.topic.arrived(tick, took, frame, now);
         if new {
             metrics.update_lateness.observe(seconds(now.wall.since(tick)));
         }
@@ -108,7 +109,7 @@ impl Ticker {
     }
 
     /// The event that stands for an update which cannot be used.
-    fn refuse(&self, tick: Tick, error: &frame::Error) -> Result<Frame, frame::Error> {
+    fn refuse(&self, tick: Tick, error: &frame::Error) -> Frame {
         warn!(topic = %self.topic.key(), %tick, %error, "an update cannot be used");
         Frame::of_failure(self.topic.key(), tick, error.code(), &error.to_string())
     }

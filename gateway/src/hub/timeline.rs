@@ -71,7 +71,6 @@ pub(super) struct Timeline {
     limits: Limits,
     uses: BTreeMap<Interval, Use>,
     slots: BTreeMap<Tick, Slot>,
-    bytes: usize,
     /// Up to here each tick that is wanted has, or had, a slot.
     scheduled: Tick,
     asking: ask::Asking,
@@ -98,7 +97,6 @@ impl Timeline {
             limits,
             uses: BTreeMap::new(),
             slots: BTreeMap::new(),
-            bytes: 0,
             scheduled: Tick::MIN,
             asking: ask::Asking::default(),
             lost: false,
@@ -160,7 +158,6 @@ impl Timeline {
             }
         };
         if wanted {
-            self.bytes += frame.size();
             self.slots.insert(tick, Slot::Arrived { frame, at: now.mono });
             self.stretch(tick, took, now);
             self.trim();
@@ -225,7 +222,7 @@ impl Timeline {
             .map(|grid| (grid, self.oldest(grid)))
             .collect();
         let lost_kept = i64::from(self.limits.ticks) * 8;
-        let (limit, bytes) = (self.limits.bytes, &mut self.bytes);
+        let (limit, mut bytes) = (self.limits.bytes, self.bytes());
         let newest_arrived = self
             .slots
             .iter()
@@ -242,9 +239,9 @@ impl Timeline {
                 }
                 Slot::Waiting { .. } => true,
                 Slot::Arrived { frame, .. } => {
-                    let keep = kept && (*bytes <= limit || Some(*tick) == newest_arrived);
+                    let keep = kept && (bytes <= limit || Some(*tick) == newest_arrived);
                     if !keep {
-                        *bytes -= frame.size();
+                        bytes = bytes.saturating_sub(frame.size());
                     }
                     keep
                 }
@@ -253,6 +250,15 @@ impl Timeline {
                     .any(|(grid, oldest)| grid.contains(*tick) && *tick >= grid.step(*oldest, -lost_kept)),
             }
         });
+    }
+
+    /// Bytes of the frames that are kept. Counted anew each time: a frame grows when a connection asks for another format.
+    fn bytes(&self) -> usize {
+        let size = |slot: &Slot| match slot {
+            Slot::Arrived { frame, .. } => frame.size(),
+            Slot::Waiting { .. } | Slot::Lost(_) => 0,
+        };
+        self.slots.values().map(size).sum()
     }
 
     /// Forgets intervals that nobody has used for the linger time.

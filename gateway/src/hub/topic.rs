@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::signal::Signal;
 use super::timeline::{Limits, Next, Now, Outcome, Plan, Reader, Resume, Timeline};
-use crate::sse::Frame;
+use crate::sse::{Frame, Memory};
 
 /// Shared by the topic's ticker and its readers. The locks are held for map look-ups only.
 pub(super) struct Topic {
@@ -19,6 +19,7 @@ pub(super) struct Topic {
     timeline: Mutex<Timeline>,
     listeners: Mutex<Listeners>,
     joined: Notify,
+    memory: Memory,
 }
 
 #[derive(Default)]
@@ -29,8 +30,9 @@ struct Listeners {
 
 impl Topic {
     pub(super) fn new(topic: topic::Topic, limits: Limits) -> Self {
-        let timeline = Timeline::new(topic.key().phase(), limits);
-        Self { topic, timeline: Mutex::new(timeline), listeners: Mutex::default(), joined: Notify::new() }
+        let timeline = Mutex::new(Timeline::new(topic.key().phase(), limits));
+        let memory = Memory::new(topic.key());
+        Self { topic, timeline, listeners: Mutex::default(), joined: Notify::new(), memory }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -39,6 +41,11 @@ impl Topic {
 
     pub(super) fn topic(&self) -> &topic::Topic {
         &self.topic
+    }
+
+    /// The schema in use, for the frames of this topic.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     pub(super) fn attach(

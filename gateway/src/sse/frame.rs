@@ -1,4 +1,6 @@
-//! The bytes of an update's event, framed once for all connections.
+//! One event of a topic in all the formats that somebody asks for, each made once for all connections.
+
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use promcast_proto::body;
@@ -6,17 +8,34 @@ use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::Tick;
 use promcast_proto::topic::Key;
 use promcast_proto::update::{Failure, Outcome, Update};
-use serde::Serialize;
+
+use super::failed::Failed;
+use super::format::Format;
+use super::format::compact::Memory;
+use super::format::grafana;
+use super::rendered::Rendered;
 
 /// The event of one topic at one tick. Cheap to clone.
 ///
-/// The `id:` line comes last, so that the shared part is one piece for a connection with one subscription, whose
-/// cursor is the tick, and for one with many, which puts its own cursor behind it. A field's place within an event
-/// has no meaning (WHATWG HTML, "Interpreting an event stream").
+/// Format `prometheus` is made when it arrives, for it is the update as it came. The others are made by the first
+/// connection that asks, and kept.
 #[derive(Clone, Debug)]
-pub struct Frame {
-    whole: Bytes,
-    head: usize,
+pub struct Frame(Arc<Event>);
+
+#[derive(Debug)]
+struct Event {
+    tick: Tick,
+    prometheus: Rendered,
+    /// Nothing for errors, which are the same in all formats.
+    others: Option<Others>,
+}
+
+#[derive(Debug)]
+struct Others {
+    memory: Memory,
+    /// Nothing inside where the update can be said only as it came.
+    compact: OnceLock<Option<Rendered>>,
+    grafana: OnceLock<Rendered>,
 }
 
 /// Why an update cannot be framed.
@@ -28,9 +47,6 @@ pub enum Error {
     /// The body has a line break, which would end the event's data.
     #[error("the update has a line break in its body")]
     LineBreak,
-    /// The error event cannot be written.
-    #[error("the event cannot be written")]
-    Json(#[from] serde_json::Error),
 }
 
 impl Error {
@@ -38,63 +54,76 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Body(body::Error::OverLimit(..) | body::Error::TooLarge(_)) => ErrorCode::TooLarge,
-            Self::Body(body::Error::Damaged(_)) | Self::LineBreak | Self::Json(_) => ErrorCode::Malformed,
+            Self::Body(body::Error::Damaged(_)) | Self::LineBreak => ErrorCode::Malformed,
         }
     }
 }
 
-#[derive(Serialize)]
-struct Failed<'a> {
-    topic: Key,
-    tick: Tick,
-    code: &'static str,
-    message: &'a str,
-    retryable: bool,
-}
-
 impl Frame {
-    /// Frames an update whose JSON has at most `limit` bytes.
-    pub fn of_update(update: Update, limit: usize) -> Result<Self, Error> {
+    /// Frames an update whose JSON has at most `limit` bytes. `memory` is the topic's.
+    pub fn of_update(update: Update, limit: usize, memory: &Memory) -> Result<Self, Error> {
         let (key, tick) = (update.key, update.tick);
         match update.outcome {
-            Outcome::Result(body) => Self::new("metric-update", &body.unpack(limit)?, tick),
-            Outcome::Failure(Failure { code, message }) => Self::of_failure(key, tick, code, &message),
+            Outcome::Result(body) => {
+                let prometheus = one_line("metric-update", &body.unpack(limit)?, tick)?;
+                let (compact, grafana) = (OnceLock::new(), OnceLock::new());
+                let others = Some(Others { memory: memory.clone(), compact, grafana });
+                Ok(Self(Arc::new(Event { tick, prometheus, others })))
+            }
+            Outcome::Failure(Failure { code, message }) => Ok(Self::of_failure(key, tick, code, &message)),
         }
     }
 
     /// Frames the error of a topic at a tick.
-    pub fn of_failure(topic: Key, tick: Tick, code: ErrorCode, message: &str) -> Result<Self, Error> {
-        let failed = Failed { topic, tick, code: code.as_str(), message, retryable: code.retryable() };
-        Self::new("error", &serde_json::to_vec(&failed)?, tick)
+    pub fn of_failure(topic: Key, tick: Tick, code: ErrorCode, message: &str) -> Self {
+        let failed = Failed::update(topic, tick, code, message).json();
+        let prometheus = Rendered::event("error", &failed, tick);
+        Self(Arc::new(Event { tick, prometheus, others: None }))
     }
 
-    fn new(event: &'static str, data: &[u8], tick: Tick) -> Result<Self, Error> {
-        if data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-            return Err(Error::LineBreak);
-        }
-        let mut whole = Vec::with_capacity(event.len() + data.len() + 48);
-        for part in [b"event: ", event.as_bytes(), b"\ndata: ", data, b"\n"] {
-            whole.extend_from_slice(part);
-        }
-        let head = whole.len();
-        whole.extend_from_slice(format!("id: {tick}\n\n").as_bytes());
-        Ok(Self { whole: Bytes::from(whole), head })
+    /// The event in a format, made now if nobody asked for it before.
+    pub fn rendered(&self, format: Format) -> &Rendered {
+        let Event { tick, prometheus, others } = &*self.0;
+        let other = others.as_ref().and_then(|others| match format {
+            Format::Prometheus => None,
+            Format::Compact => {
+                let make = || others.memory.render(prometheus.data(), *tick);
+                others.compact.get_or_init(make).as_ref()
+            }
+            Format::Grafana => {
+                let make = || grafana::render(prometheus.data(), others.memory.topic(), *tick);
+                Some(others.grafana.get_or_init(make))
+            }
+        });
+        other.unwrap_or(prometheus)
     }
 
-    /// The whole event for a connection with this one subscription, whose cursor is the tick.
+    /// The whole event in the default format.
     pub fn whole(&self) -> Bytes {
-        self.whole.clone()
+        self.0.prometheus.whole()
     }
 
-    /// The event without its `id` line and its end.
+    /// The event in the default format, without its `id` line and its end.
     pub fn head(&self) -> Bytes {
-        self.whole.slice(..self.head)
+        self.0.prometheus.head()
     }
 
-    /// Bytes of the whole event.
+    /// Bytes that are held for it now, in all formats that were asked for. It grows when another one is.
     pub fn size(&self) -> usize {
-        self.whole.len()
+        let others = self.0.others.as_ref().map_or(0, |Others { compact, grafana, .. }| {
+            let compact = compact.get().and_then(Option::as_ref).map_or(0, Rendered::size);
+            compact + grafana.get().map_or(0, Rendered::size)
+        });
+        self.0.prometheus.size() + others
     }
+}
+
+/// An event of data that came from elsewhere.
+fn one_line(event: &'static str, data: &[u8], tick: Tick) -> Result<Rendered, Error> {
+    if data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Err(Error::LineBreak);
+    }
+    Ok(Rendered::event(event, data, tick))
 }
 
 #[cfg(test)]
@@ -104,30 +133,35 @@ mod tests {
 
     use super::*;
 
-    fn update(json: &str) -> Update {
-        let key = Topic::new(Datasource::default(), "up".to_owned()).key();
+    fn key() -> Key {
+        Topic::new(Datasource::default(), "up".to_owned()).key()
+    }
+
+    fn framed(json: &str) -> Result<Frame, Error> {
         let body = Body::pack(json.as_bytes().to_vec()).unwrap();
-        Update { key, tick: Tick::from_millis(5_007), took_ms: 3, outcome: Outcome::Result(body) }
+        let update =
+            Update { key: key(), tick: Tick::from_millis(5_007), took_ms: 3, outcome: Outcome::Result(body) };
+        Frame::of_update(update, 100, &Memory::new(key()))
     }
 
     #[test]
     fn an_update_is_one_event() {
-        let frame = Frame::of_update(update("{}"), 100).unwrap();
+        let frame = framed("{}").unwrap();
         assert_eq!(frame.whole(), "event: metric-update\ndata: {}\nid: 5007\n\n");
         assert_eq!(frame.head(), "event: metric-update\ndata: {}\n");
+        assert_eq!(frame.rendered(Format::Prometheus).data(), b"{}");
     }
 
     #[test]
     fn a_body_cannot_smuggle_in_an_event() {
         for json in ["{}\n\nevent: forged", "{}\rid: 1"] {
-            assert!(matches!(Frame::of_update(update(json), 100), Err(Error::LineBreak)));
+            assert!(matches!(framed(json), Err(Error::LineBreak)));
         }
     }
 
     #[test]
     fn a_failure_tells_its_code_and_whether_to_wait() {
-        let key = Topic::new(Datasource::default(), "up".to_owned()).key();
-        let frame = Frame::of_failure(key, Tick::from_millis(7), ErrorCode::Timeout, "too\nslow").unwrap();
+        let frame = Frame::of_failure(key(), Tick::from_millis(7), ErrorCode::Timeout, "too\nslow");
         let text = String::from_utf8(frame.whole().to_vec()).unwrap();
         assert!(text.starts_with("event: error\ndata: {\"topic\":\""), "{text}");
         assert!(
@@ -135,5 +169,8 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("\nid: 7\n\n"), "{text}");
+        for format in Format::ALL {
+            assert_eq!(frame.rendered(format).whole(), frame.whole());
+        }
     }
 }

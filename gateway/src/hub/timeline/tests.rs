@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
+use promcast_proto::body::Body;
 use promcast_proto::code::{ErrorCode, GapReason};
 use promcast_proto::tick::{Grid, Interval, Phase, Tick};
 use promcast_proto::topic::{Datasource, Topic};
+use promcast_proto::update::{Outcome as Result_, Update};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
+use crate::sse::{Format, Memory};
 
 const START: i64 = 1_764_000_001_000;
 const QUICK: Duration = Duration::from_millis(10);
@@ -95,7 +98,7 @@ fn at(millis: i64) -> Tick {
 
 fn frame(tick: Tick) -> Frame {
     let key = Topic::new(Datasource::default(), "up".to_owned()).key();
-    Frame::of_failure(key, tick, ErrorCode::Timeout, "").unwrap()
+    Frame::of_failure(key, tick, ErrorCode::Timeout, "")
 }
 
 #[test]
@@ -356,17 +359,45 @@ fn bytes_are_bounded() {
         bench.wait(5_000);
         bench.serve();
     }
-    assert!(bench.timeline.bytes <= bench.timeline.limits.bytes + frame(at(0)).size());
-    let held: usize = bench
-        .timeline
-        .slots
-        .values()
-        .map(|slot| match slot {
-            Slot::Arrived { frame, .. } => frame.size(),
-            Slot::Waiting { .. } | Slot::Lost(_) => 0,
-        })
-        .sum();
-    assert_eq!(held, bench.timeline.bytes);
+    assert!(bench.timeline.bytes() <= bench.timeline.limits.bytes + frame(at(0)).size());
+    assert!(bench.timeline.bytes() > bench.timeline.limits.bytes / 2, "less is kept than may be");
+}
+
+#[test]
+fn formats_that_are_asked_for_later_count() {
+    let mut bench = Bench::new();
+    bench.attach(5, None);
+    let topic = Topic::new(Datasource::default(), "up".to_owned()).key();
+    let memory = Memory::new(topic);
+    for n in 0..10 {
+        let (tick, json) = (at(4_000 + n * 5_000), update_json());
+        let outcome = Result_::Result(Body::pack(json).unwrap());
+        let frame =
+            Frame::of_update(Update { key: topic, tick, took_ms: 1, outcome }, 1 << 20, &memory).unwrap();
+        bench.wait(5_000);
+        assert!(bench.timeline.arrived(tick, QUICK, frame, bench.now));
+    }
+    let as_it_came = bench.timeline.bytes();
+    bench.timeline.limits.bytes = as_it_came;
+    for slot in bench.timeline.slots.values() {
+        if let Slot::Arrived { frame, .. } = slot {
+            for format in Format::ALL {
+                frame.rendered(format);
+            }
+        }
+    }
+    let in_all_formats = bench.timeline.bytes();
+    assert!(in_all_formats > as_it_came, "other formats do not count");
+    bench.wait(5_000);
+    bench.timeline.plan(true, bench.now);
+    assert!(bench.timeline.bytes() <= as_it_came, "the oldest are not dropped");
+    assert!(bench.timeline.bytes() > 0);
+}
+
+/// An update of one series.
+fn update_json() -> Vec<u8> {
+    let data = r#"{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"1"]}]}"#;
+    format!(r#"{{"topic":"t","tick":1,"took_ms":1,"data":{data}}}"#).into_bytes()
 }
 
 /// Something that happens.
