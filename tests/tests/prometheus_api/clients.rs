@@ -31,7 +31,7 @@ async fn promtool_reads_the_same() {
         &["range", &from, &to, "--step=1m", "%", "max by (gpu) (DCGM_FI_DEV_GPU_UTIL)"],
         &["series", &from, &to, "--match=up", "--match={gpu=\"0\"}", "%"],
         &["labels", &from, &to, "%", "namespace"],
-        &["labels", "%", "__name__"],
+        &["labels", &from, &to, "%", "__name__"],
         &["instant", &at, "%", "up * on (namespace) kube_pod_info"],
     ];
     for call in calls {

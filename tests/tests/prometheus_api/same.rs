@@ -59,7 +59,6 @@ const CALLS: &[(&str, &[(&str, &str)])] = &[
     ("query_range", &[("query", "up"), ("start", BEFORE), ("end", T), ("step", "1s1m")]),
     ("query_range", &[("query", "up"), ("start", BEFORE), ("end", T), ("step", "300y")]),
     ("query_range", &[("query", "up"), ("start", BEFORE), ("end", T), ("step", "1e30")]),
-    ("query_range", &[("query", ""), ("start", BEFORE), ("end", T), ("step", "15")]),
     ("labels", &[]),
     ("labels", &[("start", BEFORE), ("end", T)]),
     ("labels", &[("match[]", "up")]),
@@ -108,6 +107,7 @@ const KINDS: &[(&str, &[(&str, &str)])] = &[
     ("query", &[("query", "up{a=~\"(\"}")]),
     ("query", &[("query", "foo bar")]),
     ("query", &[("query", "sum(\"a\")")]),
+    ("query_range", &[("query", ""), ("start", BEFORE), ("end", T), ("step", "15")]),
     ("query_range", &[("query", "up{"), ("start", BEFORE), ("end", T), ("step", "15")]),
 ];
 
