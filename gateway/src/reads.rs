@@ -20,9 +20,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub mod live;
 pub mod metadata;
+mod proof;
 mod read;
 
 pub use read::{Read, Window};
+
+use proof::Proven;
 
 /// How long an answer serves those who ask the same. Long enough for the viewers of a dashboard that refresh together, and too
 /// short for anybody to see that it is not new.
@@ -53,6 +56,9 @@ pub enum Error {
     /// Others were asked for all of its time.
     #[error("the datasource has too many questions to answer")]
     Late,
+    /// It would answer with what is everybody's.
+    #[error("the datasource passes over `match[]` in lookups of labels; Prometheus does so before 2.24")]
+    Unrestricted,
     /// The answer is larger than what is taken, or damaged.
     #[error(transparent)]
     Body(#[from] body::Error),
@@ -75,6 +81,7 @@ pub struct Reads {
     bus: Arc<dyn Bus>,
     clock: Clock,
     kept: Cache<Read, Bytes>,
+    proven: Proven,
     /// One for each datasource, of which there is a fixed list.
     lines: Mutex<HashMap<Datasource, Arc<Semaphore>>>,
 }
@@ -84,11 +91,14 @@ impl Reads {
     pub fn new(bus: Arc<dyn Bus>, clock: Clock) -> Self {
         let weight = |_: &Read, answer: &Bytes| u32::try_from(answer.len()).unwrap_or(u32::MAX);
         let kept = Cache::builder().weigher(weight).max_capacity(KEPT_BYTES).time_to_live(KEPT).build();
-        Self { bus, clock, kept, lines: Mutex::default() }
+        Self { bus, clock, kept, proven: proof::none(), lines: Mutex::default() }
     }
 
     /// The upstream's whole answer: the JSON document of a success. A failure is told to all who wait for it, and is not kept.
     pub async fn answer(&self, read: &Read) -> Result<(Bytes, Source), Arc<Error>> {
+        if read.relies_on_selectors() {
+            self.prove(read).await?;
+        }
         let entry = self.kept.entry_by_ref(read).or_try_insert_with(self.ask(read)).await?;
         let source = if entry.is_fresh() { Source::Asked } else { Source::Shared };
         Ok((entry.into_value(), source))

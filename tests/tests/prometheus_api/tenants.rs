@@ -1,6 +1,7 @@
 //! Who sees some namespaces gets what a Prometheus would answer that holds nothing else, and learns of nobody else.
 
 use e2e::http;
+use e2e::programs::Gateway;
 use e2e::prometheus::Prometheus;
 use e2e::tenants::{self, TEAMS};
 
@@ -109,6 +110,24 @@ async fn who_asks_for_another_namespace_by_name_is_refused() {
         let nobody = rig.gateway(&token, Way::Url, path, &[("namespace", "no-such"), (name, text)]).await;
         assert_eq!(answer.body, nobody.body);
     }
+}
+
+/// An upstream of before the time when selectors counted in lookups of labels.
+#[tokio::test]
+async fn an_upstream_that_passes_over_selectors_is_not_believed() {
+    let all = r#"{"status":"success","data":["only_in_victim","up"]}"#;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(async move || ([("content-type", "application/json")], all));
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let gateway = Gateway::start(&["--prometheus-url", &upstream]).await;
+    for path in ["labels", "label/__name__/values", "metadata"] {
+        let answer = http::get(&gateway.url(&format!("/api/v1/{path}?namespace=team-a"))).await;
+        assert_eq!(answer.status, 422, "{path}: {}", answer.body);
+        assert!(answer.body.contains("2.24") && !answer.body.contains("victim"), "{}", answer.body);
+    }
+    assert_eq!(http::get(&gateway.url("/api/v1/labels")).await.status, 200, "for who sees everything");
 }
 
 /// Each call is answered from the caller's own, however many ask the same in other people's names.

@@ -133,6 +133,7 @@ impl From<Arc<reads::Error>> for Failure {
                 let detail = "the datasource cannot be asked at the moment; try again";
                 Self::Problem(Problem::new(Type::Unavailable, detail))
             }
+            reads::Error::Unrestricted => Self::Said(Kind::Execution, error.to_string()),
             reads::Error::Body(error) => Self::Said(Kind::Execution, error.to_string()),
             reads::Error::Unreadable(cause) => {
                 warn!(error = %cause, "an answer cannot be read");
