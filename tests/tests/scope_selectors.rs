@@ -66,6 +66,12 @@ async fn for_a_caller_with_several_namespaces() {
     lookups_are_as_if_nothing_else_were_there(&["team-a", "team-b"]).await;
 }
 
+/// Series that a team passes off as another's are nobody's, not even its own.
+#[tokio::test]
+async fn for_a_caller_who_passes_series_off_as_those_of_others() {
+    lookups_are_as_if_nothing_else_were_there(&["victim", "team-c"]).await;
+}
+
 async fn lookups_are_as_if_nothing_else_were_there(names: &[&str]) {
     let series = tenants::all();
     let everything = Prometheus::holding(&tenants::openmetrics(&series)).await;
