@@ -3,6 +3,7 @@
 use e2e::http;
 use e2e::programs::Gateway;
 use e2e::prometheus::Prometheus;
+use e2e::stack::{Bus, Stack};
 use e2e::tenants::{self, TEAMS};
 
 use crate::rig::{Parameters, Rig, Way, ask, sorted};
@@ -110,6 +111,37 @@ async fn who_asks_for_another_namespace_by_name_is_refused() {
         let nobody = rig.gateway(&token, Way::Url, path, &[("namespace", "no-such"), (name, text)]).await;
         assert_eq!(answer.body, nobody.body);
     }
+}
+
+/// Over a Prometheus that scrapes, and so has metadata.
+#[tokio::test]
+async fn metadata_are_told_of_metrics_that_the_caller_has_series_of() {
+    let stack = Stack::start(
+        Bus::Embedded,
+        &["--scope-labels", "DCGM_FI_DEV_GPU_UTIL=gpu", "--scope-labels", "*=job"],
+    )
+    .await;
+    let names = async |query_string: &str| {
+        let answer = http::get(&stack.gateway().url(&format!("/api/v1/metadata{query_string}"))).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["data"].as_object().unwrap().clone()
+    };
+    let all = names("").await;
+    assert!(all.len() > 5, "{all:?}");
+    // The rules of this gateway say that GPU 0 is a namespace, and that the job `gpu` is one.
+    let util = "DCGM_FI_DEV_GPU_UTIL";
+    assert_eq!(names("?namespace=0").await.keys().collect::<Vec<_>>(), [util]);
+    assert_eq!(names("?namespace=0").await[util], all[util]);
+    let of_job = names("?namespace=gpu").await;
+    assert!(
+        !of_job.contains_key(util) && of_job.len() + 1 == all.len(),
+        "{:?} of {:?}",
+        of_job.keys(),
+        all.keys()
+    );
+    assert_eq!(names("?namespace=gpu&limit=2").await.len(), 2);
+    assert!(names("?namespace=0&metric=DCGM_FI_DEV_GPU_TEMP").await.is_empty());
+    assert!(names("?namespace=nobody").await.is_empty());
 }
 
 /// An upstream of before the time when selectors counted in lookups of labels.
