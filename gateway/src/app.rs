@@ -25,6 +25,7 @@ use crate::fleet::Fleet;
 use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
+use crate::reads::Reads;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
 use crate::subscribe::Desk;
@@ -113,7 +114,7 @@ impl App {
         let authenticator = identity::authenticator(&config.auth, &clock, &registry, tasks).await?;
         let backfill = Backfill::new(bus.clone(), backfill_settings(config), &registry, &tasks.background())?;
         let scope = Scope::new(config.datasources(), config.scope.labels());
-        let desk = Desk::new(scope, hub, connections.clone());
+        let desk = Desk::new(scope.clone(), hub.clone(), connections.clone());
         let fleet = Fleet::start(bus.clone(), connections.clone(), desk.clone(), replica.clone(), tasks);
         let state = State {
             authenticator,
@@ -122,10 +123,14 @@ impl App {
             vigil_pace: identity::pace(&config.auth),
             user_rate: UserRate::new(config.stream.open_rate, config.stream.open_burst, tasks),
             log_queries: config.auth.log_queries,
+            scope,
+            hub,
             desk,
             backfill,
             connections,
             fleet,
+            reads: Reads::new(bus.clone(), clock.clone()),
+            read_timeout: config.http.read_timeout,
             rhythm: rhythm(config),
             default_interval: config.stream.interval,
             replica,
@@ -138,6 +143,7 @@ impl App {
             trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.iter().copied()),
             rate: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
             calls: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
+            reads: Rate::new(config.http.read_rate, config.http.read_burst, tasks)?,
         };
         let transport =
             Transport { write_stall: config.stream.write_stall, unacknowledged: config.http.unacknowledged };

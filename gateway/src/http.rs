@@ -22,7 +22,10 @@ use crate::auth::{Authenticator, Pace, Tickets};
 use crate::backfill::Backfill;
 use crate::connections::Connections;
 use crate::fleet::Fleet;
+use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
+use crate::scope::Scope;
 use crate::sse::Rhythm;
 use crate::subscribe::Desk;
 
@@ -34,6 +37,7 @@ mod credentials;
 mod listener;
 mod params;
 mod problem;
+mod prometheus;
 mod rate;
 mod socket;
 mod span;
@@ -64,7 +68,11 @@ pub struct State {
     pub user_rate: UserRate,
     /// Whether the text of queries is logged.
     pub log_queries: bool,
-    /// What they may see, and where it comes from.
+    /// What they may see.
+    pub scope: Scope,
+    /// Where it comes from.
+    pub hub: Hub,
+    /// Joins what they ask for to that.
     pub desk: Desk,
     /// Where history comes from.
     pub backfill: Backfill,
@@ -72,6 +80,10 @@ pub struct State {
     pub connections: Connections,
     /// The other replicas.
     pub fleet: Fleet,
+    /// What is asked outside the ticks.
+    pub reads: Reads,
+    /// How long that may take.
+    pub read_timeout: Duration,
     /// How streams behave over time.
     pub rhythm: Rhythm,
     /// The interval where the client names none.
@@ -103,6 +115,8 @@ pub struct Edge {
     pub rate: Rate,
     /// How many other calls it may make: each may cost a look at who it is.
     pub calls: Rate,
+    /// How many reads it may make: a dashboard makes one for each of its panels.
+    pub reads: Rate,
 }
 
 /// The page at `/`.
@@ -140,12 +154,14 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let stream = get(stream::open).post(stream::post).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let calls = rate::layer(&edge.calls, state.metrics.clone());
+    let reads = rate::layer(&edge.reads, state.metrics.clone());
     let cookies = state.cookie.name.is_some();
     let layers = ServiceBuilder::new()
         .layer(from_fn(span::forget_bad_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(from_fn(span::enter))
+        .layer(from_fn(prometheus::speak))
         .layer(from_fn_with_state(metrics, problem::count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
@@ -158,6 +174,7 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .route(TICKET, ticket)
         .route(STATUS, get(connection::status).layer(calls.clone()))
         .route(CONNECTION, delete(connection::close).patch(connection::change).layer(calls))
+        .merge(prometheus::routes().layer(reads))
         .route("/", get(page))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async |request: Request| {

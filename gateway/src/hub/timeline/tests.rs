@@ -461,3 +461,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_update_that_is_here_is_found_by_its_tick() {
+    let mut bench = Bench::new();
+    let (_reader, _) = bench.attach(5, None);
+    assert_eq!(bench.timeline.frame(None).map(|(tick, _)| tick), None);
+    let ticks = bench.serve();
+    let found = |at| bench.timeline.frame(at).map(|(tick, _)| tick);
+    assert_eq!((found(None), found(ticks.first().copied())), (ticks.last().copied(), ticks.first().copied()));
+    assert_eq!(found(Some(at(1))), None);
+}
