@@ -13,13 +13,13 @@ use parking_lot::Mutex;
 use promcast_proto::ask::{Answer, Ask, Question};
 use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::{Interval, Tick};
-use promcast_proto::topic::{Key, Topic};
+use promcast_proto::topic::{Datasource, Key, Topic};
 use promcast_proto::update::Failure;
 use promcast_runtime::bus::{self, Bus};
 use promcast_runtime::lifecycle::Tasks;
 use prometheus::Registry;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use self::metrics::{Metrics, Outcome};
@@ -29,10 +29,14 @@ use crate::sse::Span;
 mod metrics;
 mod shelf;
 
+/// How many backfills of one datasource this replica asks for at once; the others wait for their turn. A dashboard that opens
+/// wants one for each of its queries, and a poller turns away what is more than `max_asks`, 16 by default.
+const AT_ONCE: usize = 8;
+
 /// What backfills may cost.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long the upstream may take.
+    /// How long the upstream may take, and how long a backfill waits for its turn before that.
     pub query_timeout: Duration,
     /// The most ticks of one.
     pub points: u64,
@@ -60,6 +64,8 @@ struct Inner {
     shelf: Shelf<Extent>,
     /// What is being asked for.
     flights: Mutex<HashMap<Extent, watch::Receiver<Option<Fetched>>>>,
+    /// Turns at asking, by datasource.
+    turns: Mutex<HashMap<Datasource, Arc<Semaphore>>>,
 }
 
 /// What there is for somebody who wants an extent.
@@ -77,8 +83,9 @@ impl Backfill {
         tasks: &Tasks,
     ) -> Result<Self, prometheus::Error> {
         let shelf = Shelf::new(settings.cache_bytes);
-        let (metrics, flights) = (Metrics::register(registry)?, Mutex::default());
-        Ok(Self(Arc::new(Inner { bus, settings, tasks: tasks.clone(), metrics, shelf, flights })))
+        let metrics = Metrics::register(registry)?;
+        let (flights, turns) = (Mutex::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { bus, settings, tasks: tasks.clone(), metrics, shelf, flights, turns })))
     }
 
     /// The most ticks that [`Backfill::fetch`] takes for one.
@@ -172,7 +179,11 @@ impl Inner {
     }
 
     async fn fetch(&self, ask: &Ask, extent: Extent) -> Fetched {
-        let body = match self.bus.consult(ask).await {
+        let _turn = self.turn(&ask.datasource).await?;
+        let started = Instant::now();
+        let answer = self.bus.consult(ask).await;
+        self.metrics.took(started.elapsed());
+        let body = match answer {
             Ok(Answer::Result(body)) => body,
             Ok(Answer::Failure(failure)) => return Err(failure),
             Err(error) => return Err(out_of_reach(&error)),
@@ -188,6 +199,23 @@ impl Inner {
     }
 }
 
+impl Inner {
+    async fn turn(&self, datasource: &Datasource) -> Result<OwnedSemaphorePermit, Failure> {
+        let turns = {
+            let mut turns = self.turns.lock();
+            let new = || Arc::new(Semaphore::new(AT_ONCE));
+            Arc::clone(turns.entry(datasource.clone()).or_insert_with(new))
+        };
+        match timeout(self.settings.query_timeout, turns.acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Failure {
+                code: ErrorCode::Overloaded,
+                message: "too many backfills are being asked for; try again in a moment".to_owned(),
+            }),
+        }
+    }
+}
+
 /// Something that is being asked for. However it ends, nobody waits for it afterwards.
 struct Flying {
     inner: Arc<Inner>,
@@ -197,11 +225,9 @@ struct Flying {
 
 impl Flying {
     async fn run(self, ask: Ask) {
-        let started = Instant::now();
         let fetched = self.inner.fetch(&ask, self.extent).await;
         let outcome = if fetched.is_ok() { Outcome::Fetched } else { Outcome::Failed };
         self.inner.metrics.found(outcome);
-        self.inner.metrics.took(started.elapsed());
         if let Ok(span) = &fetched {
             self.inner.shelf.put(self.extent, Arc::clone(span));
         }

@@ -2,11 +2,10 @@
 
 use futures_util::future::join_all;
 use promcast_proto::body::Body;
-use promcast_proto::topic::Datasource;
 use promcast_runtime::bus::embedded::Embedded;
 use promcast_runtime::bus::{Asked, Limits};
 use tokio::sync::mpsc;
-use tokio::time::{advance, timeout};
+use tokio::time::advance;
 
 use super::*;
 use crate::sse::Format;
@@ -185,4 +184,25 @@ async fn what_is_no_answer_to_a_range_query_is_malformed() {
         let (fetched, _) = tokio::join!(fetched, rig.answer(document(text)));
         assert_eq!(fetched.unwrap_err().code, ErrorCode::Malformed, "{text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_are_asked_for_at_once_and_the_others_wait_for_their_turn_but_not_for_ever() {
+    let mut rig = rig(SETTINGS).await;
+    let mut wanted: Vec<_> = (0..20).map(|to| rig.fetch(0, to)).collect();
+    let mut held = Vec::new();
+    for _ in 0..AT_ONCE {
+        held.push(rig.asks.recv().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(rig.asks.try_recv().is_err(), "more are asked for at once");
+    held.remove(0).reply.send(document(MATRIX)).unwrap();
+    held.push(rig.asks.recv().await.unwrap());
+    // Those whose turn never comes are told.
+    let last = wanted.pop().unwrap().await;
+    assert_eq!(last.unwrap_err().code, ErrorCode::Overloaded);
+    for asked in held {
+        asked.reply.send(document(MATRIX)).unwrap();
+    }
+    wanted.remove(0).await.unwrap();
 }
