@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use promcast_proto::problem::Type;
 use promcast_proto::topic::Datasource;
+use tracing::debug;
 
 use super::State;
 use super::admission::Asked;
@@ -122,6 +123,7 @@ impl Call {
         let namespaces = read_namespaces(&form)?;
         let asked = Asked { wanted: &[], namespaces, ticket: None };
         let (access, _) = state.admit(&parts.headers, asked).await?;
+        debug!(user = access.caller.user().map(AsRef::<str>::as_ref), sight = %access.sight, %datasource, "read");
         Ok(Self { form, sight: access.sight, datasource })
     }
 
