@@ -50,10 +50,11 @@ test-rust:
 test-docs:
 	@$(PHASE) "test the documentation" cargo test --locked --workspace --doc
 
-test-web: ## Lint, check, test, build and weigh the TypeScript client
+test-web: ## Lint, check, test, build and weigh what is in TypeScript
 	@$(LOCAL)/install.sh node
-	@$(PHASE) "install what the web client needs" npm ci --no-audit --no-fund --prefix web/client
-	@$(PHASE) "test the web client" npm run --silent check --prefix web/client
+	@for part in client dashboard; do \
+	  $(PHASE) "install what web/$$part needs" npm ci --no-audit --no-fund --prefix web/$$part && \
+	  $(PHASE) "test web/$$part" npm run --silent check --prefix web/$$part || exit 1; done
 
 fmt: ## Format the code
 	@cargo fmt --all

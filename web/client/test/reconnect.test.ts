@@ -107,6 +107,16 @@ test.each(["closed_by_request", "access_revoked", "token_expired"])("%s is the e
   expect(w.time.waits).toEqual([]);
 });
 
+test("a shutdown counts that comes together with the end of the response", async () => {
+  const w = await world();
+  const { told } = w.subscribe(w.client(), UP);
+  const stream = (await w.gateway.request()).connect().update("up", 5_000);
+  await until(() => told.ticks.length === 1);
+  stream.send("shutdown", { code: "draining", reconnect: true, message: "going" }, "retry: 1234\n").end();
+  await until(() => told.phase === "reconnecting");
+  expect(w.time.waits[0]).toBe(1_234);
+});
+
 test("nothing counts that comes behind a shutdown", async () => {
   const w = await world();
   const { told } = w.subscribe(w.client(), UP);
