@@ -10,7 +10,7 @@ NATS_OLDEST=2.11
 HTTPX_VERSION=0.28.1
 HTTPX_SSE_VERSION=0.4.3
 PROMETHEUS_API_CLIENT_VERSION=0.7.2
-NODE_OLDEST=20
+NODE_OLDEST=20.19 # 20 runs the client; its tests need this
 
 have() { [ -n "$(command -v "$1")" ]; }
 
