@@ -69,7 +69,7 @@ fn reachable(listen: SocketAddr) -> Result<SocketAddr, Error> {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     Ok(SocketAddr::new(ip, listen.port()))
 }

@@ -26,6 +26,8 @@ async fn a_gateway_tells_itself_that_it_is_ready_and_then_that_it_is_gone() {
 async fn a_poller_whose_bus_is_away_is_healthy_and_not_ready() {
     let mut nats = Nats::start().await;
     let url = nats.url().to_owned();
+    let (code, output) = run("promcast-gateway", &["init", "--auth-mode", "none", "--bus-url", &url]).await;
+    assert_eq!(code, Some(0), "{output}");
     let poller = Poller::start(&["--bus-url", &url, "--prometheus-url", "http://127.0.0.1:1"]).await;
     let admin = poller.admin_address().to_owned();
     let flags = ["--bus-url", &url, "--prometheus-url", "http://127.0.0.1:1", "--admin-listen", &admin];
