@@ -24,14 +24,14 @@ def program(name):
     return found
 
 
-def until(what, condition, patience=PATIENCE):
+def until(what, condition, patience=PATIENCE, pause=0.05):
     """Waits for something to be true, and gives it."""
     end = time.monotonic() + patience
     while time.monotonic() < end:
         found = condition()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"{what}: not within {patience} s")
 
 

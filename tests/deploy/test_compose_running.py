@@ -89,6 +89,8 @@ class Running(unittest.TestCase):
         cls.prometheus = f"http://127.0.0.1:{port}"
         cls.places |= {"http://prometheus:9090": cls.prometheus, "http://127.0.0.1:9090": cls.prometheus}
         cls.check_by_url("prometheus")
+        # The first tick of a stream may lie as far back as the shortest interval.
+        until("Prometheus has the GPUs", lambda: query(cls.prometheus, "DCGM_FI_DEV_GPU_UTIL offset 6s"))
 
     @classmethod
     def scrape(cls, job, addresses):
@@ -162,7 +164,8 @@ class Running(unittest.TestCase):
         def spread():
             seen.update(one["connected"]["replica"] for one in self.stream(6))
             return len(seen) == 3
-        until("the third gateway has a stream", spread)
+        # No faster, for an address may not open more than `stream.open_rate` streams a second.
+        until("the third gateway has a stream", spread, pause=1)
 
     def test_3_prometheus_reaches_all_replicas_and_has_the_rules(self):
         admin = {"promcast-gateway": "admin", "promcast-poller": "poller"}
@@ -215,20 +218,24 @@ class Running(unittest.TestCase):
             (folder / "kubeconfig").write_text(yaml.safe_dump(KUBECONFIG))
             flags += ["--auth-kubernetes-kubeconfig", str(folder / "kubeconfig")]
         self.processes.start(f"gateway-{mode}", ["promcast-gateway", *flags], {})
-        return self.processes.said(f"gateway-{mode}", r'"address":"([0-9.:]+)","listener":"admin"|"listener":"admin","address":"[0-9.:]+"')
+        return self.processes.said(f"gateway-{mode}", r'"listener":"admin","address":"([0-9.:]+)"')
 
     def test_5_prometheus_answers_every_query_of_the_dashboards(self):
-        self.stream(1)
-        empty = []
-        for where, expression in all_expressions():
-            if where.startswith("alert"):
-                continue
-            if not query(self.prometheus, parsed(expression).prettify()):
-                empty.append(where)
         # These have nothing to show while all is well, or in another mode of `auth`.
         quiet = {"Age of the issuer's keys", "Reviews by the API server", "Time of a review", "Last XID error",
                  "Left alone and not published"}
-        self.assertFalse([where for where in empty if where not in quiet])
+        asked = [(where, parsed(expression).prettify()) for where, expression in all_expressions()
+                 if where not in quiet and not where.startswith("alert")]
+        self.stream(1)
+
+        def answered():
+            # A rate needs two samples, so what has no answer now is asked again.
+            asked[:] = [(where, expression) for where, expression in asked if not query(self.prometheus, expression)]
+            return not asked
+        try:
+            until("each query has an answer", answered, pause=1)
+        except AssertionError:
+            self.fail(f"these have no answer: {asked}")
 
 
 class Events(dict):
