@@ -5,19 +5,9 @@ import { parseDuration } from "./duration.js";
 import { type Environment, environment } from "./environment.js";
 import { call, Feed, type Handlers, type Member } from "./feed.js";
 import type { Problem } from "./problem.js";
+import { checked, type Question } from "./question.js";
 import type { Phase } from "./status.js";
 import { Token, type TokenCallback } from "./token.js";
-
-/** What to stream. */
-export interface Question {
-  /** PromQL. */
-  readonly query: string;
-  /** Seconds from one update to the next, 5 to 300; 15 by default. Updates come more often where another subscriber of the
-   * same query asked for that. */
-  readonly interval?: number;
-  /** Which upstream; the gateway's `default` by default. */
-  readonly datasource?: string;
-}
 
 /** A query that is being streamed to one subscriber. */
 export interface Subscription {
@@ -72,7 +62,6 @@ export interface ClientOptions extends SharedOptions {
 }
 
 const STREAM_PATH = "/api/v1/metrics/stream";
-const INTERVAL_DEFAULT = 15;
 const PAUSE_AFTER_MS = 30_000;
 
 /** The worst first. */
@@ -118,9 +107,8 @@ export class Client implements Streams {
   /** Streams a query. Throws a `RangeError` where the question can be no question. */
   readonly subscribe = (question: Question, handlers: Handlers): Subscription => {
     if (this.#closed) throw new Error("the client is closed");
-    const { query, datasource } = question;
-    const member: Member = { interval: interval(question), handlers };
-    if (query === "") throw new RangeError("the query is empty");
+    const { query, datasource, interval } = checked(question);
+    const member: Member = { interval, handlers };
     const key = JSON.stringify([query, datasource ?? "default"]);
     const feed = this.#feeds.get(key) ?? new Feed(query, datasource, this.#historyMs);
     feed.join(member);
@@ -229,11 +217,6 @@ export class Client implements Streams {
     this.#told = state;
     for (const watcher of [...this.#watchers]) call(watcher, state);
   }
-}
-
-function interval({ interval: seconds = INTERVAL_DEFAULT }: Question): number {
-  if (Number.isInteger(seconds) && seconds >= 5 && seconds <= 300) return seconds;
-  throw new RangeError(`the interval is ${seconds}: write whole seconds from 5 to 300`);
 }
 
 function address(url: string | undefined): string {

@@ -3,7 +3,6 @@
 export {
   Client,
   type ClientOptions,
-  type Question,
   type SharedOptions,
   type State,
   type Streams,
@@ -13,6 +12,7 @@ export type { Environment } from "./environment.js";
 export type { Handlers } from "./feed.js";
 export { LOCAL_PROBLEMS, type LocalProblem, Problem, type ProblemFields } from "./problem.js";
 export * from "./protocol.js";
+export type { Question } from "./question.js";
 export { number, type Points, samples } from "./samples.js";
 export type { Phase, Status } from "./status.js";
 export type { TokenCallback } from "./token.js";

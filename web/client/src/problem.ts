@@ -77,26 +77,32 @@ const PREFIX = "urn:promcast:problem:";
 export async function fromResponse(response: Response, now: number): Promise<Problem> {
   const wait = retryAfter(response.headers.get("retry-after"), now);
   const rest = { status: response.status, ...(wait === undefined ? {} : { retryAfterMs: wait }) };
-  const document = await json(response);
-  const type = document["type"];
+  const { type, title, detail, position } = await json(response);
   if (typeof type !== "string" || !type.startsWith(PREFIX)) {
-    const title = `the server answered ${response.status}, and not as a gateway does`;
-    return new Problem({ type: "not-a-gateway", title, detail: "", ...rest });
+    const what = `the server answered ${response.status}, and not as a gateway does`;
+    return new Problem({ type: "not-a-gateway", title: what, detail: "", ...rest });
   }
-  const position = document["position"];
   return new Problem({
     type: type.slice(PREFIX.length),
-    title: String(document["title"] ?? ""),
-    detail: String(document["detail"] ?? ""),
+    title: String(title ?? ""),
+    detail: String(detail ?? ""),
     ...(typeof position === "number" ? { position } : {}),
     ...rest,
   });
 }
 
-async function json(response: Response): Promise<Record<string, unknown>> {
+/** A problem document as it may be: whoever answered, its members are looked at one by one. */
+interface Document {
+  readonly type?: unknown;
+  readonly title?: unknown;
+  readonly detail?: unknown;
+  readonly position?: unknown;
+}
+
+async function json(response: Response): Promise<Document> {
   try {
     const value: unknown = JSON.parse(await response.text());
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+    return typeof value === "object" && value !== null ? value : {};
   } catch {
     return {};
   }

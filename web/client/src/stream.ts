@@ -40,8 +40,8 @@ export async function request(
   token: string | null,
   { method, path = "", body, accept, signal }: Request,
 ): Promise<Response> {
-  const headers: Record<string, string> = { "Content-Type": "application/json", Accept: accept };
-  if (token !== null) headers["Authorization"] = `Bearer ${token}`;
+  const headers = new Headers({ "Content-Type": "application/json", Accept: accept });
+  if (token !== null) headers.set("Authorization", `Bearer ${token}`);
   const init: RequestInit = { method, headers, body: JSON.stringify(body), signal, cache: "no-store" };
   let response: Response;
   try {
