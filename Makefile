@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs fmt deny bench bench-bus chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs fmt deny bench bench-bus bench-formats chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -67,6 +67,10 @@ bench-bus: ## Measure what 10,000 topics cost the bus, with one, two and four ga
 	@$(LOCAL)/install.sh rust cc nats
 	@cargo build --locked --release -p promcast-gateway -p promcast-poller -p e2e --bins
 	@target/release/bench-bus
+
+bench-formats: ## Bytes of an update in each format, and the time to make it
+	@$(LOCAL)/install.sh rust cc
+	@cargo run --locked --release -q -p e2e --bin bench-formats
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

@@ -1,4 +1,5 @@
-//! Renders the one-line JSON object of a `metric-update` event, as it travels to every viewer of a topic.
+//! Packs answers for the bus: the upstream's document of an ask as it is, and of an evaluation rendered into the one-line JSON
+//! object of a `metric-update` event, as it travels to every viewer of a topic.
 
 use promcast_proto::body::{self, Body};
 use promcast_proto::code::ErrorCode;
@@ -33,6 +34,16 @@ pub fn result(key: Key, tick: Tick, took_ms: u32, answer: &Answer<'_>, limit: us
     let event = MetricUpdate { topic: key, tick, took_ms, data, warnings, infos };
     serde_json::to_writer(&mut json, &event).map_err(|error| unpackable(error.to_string()))?;
     within(json.len(), limit)?;
+    pack(json)
+}
+
+/// Packs a whole document. `limit` is in bytes of it.
+pub fn document(json: Vec<u8>, limit: usize) -> Result<Body, Failed> {
+    within(json.len(), limit)?;
+    pack(json)
+}
+
+fn pack(mut json: Vec<u8>) -> Result<Body, Failed> {
     one_line(&mut json);
     Body::pack(json).map_err(|error| match error {
         body::Error::TooLarge(_) => Failed::query(ErrorCode::TooLarge, error.to_string()),

@@ -1,15 +1,15 @@
-//! From a job to its update, on one datasource: gate, query, classification, rendering.
+//! One datasource, and from a job to its update on it: gate, query, classification, rendering.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use promcast_proto::job::Job;
 use promcast_proto::topic::Datasource as Name;
-use promcast_proto::update::{Outcome, Update};
+use promcast_proto::update::{Failure, Outcome, Update};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::backoff::{Backoff, Change, Gate};
+use crate::backoff::{Backoff, Change, Gate, Ticket};
 use crate::config::Upstream;
 use crate::encode;
 use crate::metrics;
@@ -23,6 +23,7 @@ pub struct Source {
     client: Client,
     query_timeout: Duration,
     max_encoded: usize,
+    max_range: usize,
     backoff: Mutex<Backoff>,
     metrics: metrics::Source,
 }
@@ -35,6 +36,7 @@ impl Source {
             client: Client::new(upstream)?,
             query_timeout: upstream.settings.query_timeout,
             max_encoded: upstream.settings.max_encoded_bytes.get(),
+            max_range: upstream.settings.max_range_bytes.get(),
             backoff: Mutex::default(),
             metrics,
         })
@@ -50,26 +52,51 @@ impl Source {
         &self.metrics
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn query_timeout(&self) -> Duration {
+        self.query_timeout
+    }
+
+    /// The most bytes of an answer to an ask.
+    pub(crate) fn max_range(&self) -> usize {
+        self.max_range
+    }
+
     /// The update of a job: always one, whatever happens.
     pub async fn evaluate(&self, job: &Job) -> Update {
-        let gate = self.backoff.lock().admit(Instant::now());
-        let (took_ms, outcome) = match gate {
-            Gate::Refuse(failure) => {
-                self.metrics.spared();
-                (0, Outcome::Failure(failure))
-            }
-            Gate::Pass(ticket) => {
+        let (took_ms, outcome) = match self.admit() {
+            Err(failure) => (0, Outcome::Failure(failure)),
+            Ok(ticket) => {
                 let (took, reply) = self.query(job).await;
                 let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
                 let result = reply.and_then(|reply| self.render(job, took_ms, &reply));
                 let failed = result.as_ref().err();
                 self.metrics.queried(failed.map(|failed| failed.failure.code), took);
-                let change = self.backoff.lock().settle(ticket, failed, Instant::now(), rand::random());
-                self.tell(change, failed);
+                self.settle(ticket, failed);
                 (took_ms, result.map_or_else(|failed| Outcome::Failure(failed.failure), Outcome::Result))
             }
         };
         Update { key: job.topic().key(), tick: job.tick, took_ms, outcome }
+    }
+
+    /// Lets a query through, or says what to answer in place of it: an upstream that is down is spared.
+    pub(crate) fn admit(&self) -> Result<Ticket, Failure> {
+        match self.backoff.lock().admit(Instant::now()) {
+            Gate::Pass(ticket) => Ok(ticket),
+            Gate::Refuse(failure) => {
+                self.metrics.spared();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Takes in what came of a query that was let through.
+    pub(crate) fn settle(&self, ticket: Ticket, failed: Option<&Failed>) {
+        let change = self.backoff.lock().settle(ticket, failed, Instant::now(), rand::random());
+        self.tell(change, failed);
     }
 
     async fn query(&self, job: &Job) -> (Duration, Result<Reply, Failed>) {

@@ -5,11 +5,13 @@
 //!
 //! - [`workers`]: from a queue to the bus, so many jobs at once
 //! - [`evaluate`]: from a job to its update
+//! - `asks`: answers to questions outside the ticks
 //! - [`prometheus`]: from a query to an answer; [`encode`]: from an answer to the bytes of an event
 //! - [`backoff`]: what spares an upstream that is down
 //! - [`config`], [`metrics`], [`app`]: the program around them
 
 pub mod app;
+mod asks;
 pub mod backoff;
 pub mod config;
 pub mod encode;

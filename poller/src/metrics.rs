@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use promcast_proto::ask::Kind;
 use promcast_proto::code::ErrorCode;
 use promcast_proto::topic::Datasource as Name;
 use prometheus::{
@@ -26,6 +27,16 @@ pub struct Metrics {
     backoff: IntGaugeVec,
     spared: IntCounterVec,
     unpublished: IntCounterVec,
+    asks: Asks,
+}
+
+/// Those of asks.
+#[derive(Clone, Debug)]
+struct Asks {
+    total: IntCounterVec,
+    durations: HistogramVec,
+    in_flight: IntGaugeVec,
+    turned_away: IntCounterVec,
 }
 
 impl Metrics {
@@ -66,7 +77,7 @@ impl Metrics {
             spared: counter(
                 registry,
                 "spared_queries_total",
-                "Jobs answered without a query because the datasource is down.",
+                "Jobs and asks answered without a query because the datasource is down.",
                 &["datasource"],
             )?,
             unpublished: counter(
@@ -75,6 +86,7 @@ impl Metrics {
                 "Updates that the bus did not take; their jobs are delivered again.",
                 &["datasource"],
             )?,
+            asks: Asks::register(registry)?,
         })
     }
 
@@ -91,7 +103,37 @@ impl Metrics {
             backoff: self.backoff.with_label_values(labels),
             spared: self.spared.with_label_values(labels),
             unpublished: self.unpublished.with_label_values(labels),
+            asks: self.asks.total.clone(),
+            ask_durations: self.asks.durations.with_label_values(labels),
+            asks_in_flight: self.asks.in_flight.with_label_values(labels),
+            turned_away: self.asks.turned_away.clone(),
         }
+    }
+}
+
+impl Asks {
+    fn register(registry: &Registry) -> Result<Self, Error> {
+        Ok(Self {
+            total: counter(
+                registry,
+                "asks_total",
+                "Questions outside the ticks that were put to the datasource, by what came of them.",
+                &["datasource", "kind", "outcome"],
+            )?,
+            durations: histogram(
+                registry,
+                "ask_duration_seconds",
+                "Time from the start of work on such a question to its answer.",
+                DURATIONS,
+            )?,
+            in_flight: gauge(registry, "asks_in_flight", "Such questions that are being answered.")?,
+            turned_away: counter(
+                registry,
+                "turned_away_asks_total",
+                "Such questions refused because as many as `max_asks` were being answered.",
+                &["datasource", "kind"],
+            )?,
+        })
     }
 }
 
@@ -107,6 +149,10 @@ pub struct Source {
     backoff: IntGauge,
     spared: IntCounter,
     unpublished: IntCounter,
+    asks: IntCounterVec,
+    ask_durations: Histogram,
+    asks_in_flight: IntGauge,
+    turned_away: IntCounterVec,
 }
 
 impl Source {
@@ -139,7 +185,7 @@ impl Source {
         self.backoff.set(i64::from(is));
     }
 
-    /// A job was answered without a query.
+    /// A job or an ask was answered without a query.
     pub fn spared(&self) {
         self.spared.inc();
     }
@@ -148,9 +194,27 @@ impl Source {
     pub fn unpublished(&self) {
         self.unpublished.inc();
     }
+
+    /// Counts an ask as being answered until the guard is dropped.
+    pub fn answering(&self) -> Running {
+        self.asks_in_flight.inc();
+        Running(self.asks_in_flight.clone())
+    }
+
+    /// An ask was answered; with the code of its failure, where it failed.
+    pub fn asked(&self, kind: Kind, failed: Option<ErrorCode>, took: Duration) {
+        let outcome = failed.map_or("success", ErrorCode::as_str);
+        self.asks.with_label_values(&[self.name.as_str(), kind.as_str(), outcome]).inc();
+        self.ask_durations.observe(took.as_secs_f64());
+    }
+
+    /// An ask found no place.
+    pub fn turned_away(&self, kind: Kind) {
+        self.turned_away.with_label_values(&[self.name.as_str(), kind.as_str()]).inc();
+    }
 }
 
-/// A query that is running.
+/// A query or an ask that is under way.
 #[derive(Debug)]
 pub struct Running(IntGauge);
 

@@ -1,4 +1,4 @@
-//! A client of the Prometheus HTTP API: one instant query at a time, never more of an answer than its limits.
+//! A client of the Prometheus HTTP API: one call at a time, never more of an answer than its limits.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -8,15 +8,17 @@ use promcast_proto::tick::Tick;
 use promcast_runtime::tls;
 use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{RequestBuilder, Response};
 use secrecy::ExposeSecret;
 
-use crate::config::Upstream;
+use crate::config::{Endpoint, Upstream};
 use crate::secret;
 
+pub mod call;
 pub mod classify;
 pub mod meter;
 
+use call::{Call, Method};
 use classify::{Failed, Lost, lost};
 use meter::Meter;
 
@@ -25,9 +27,6 @@ const MARGIN: Duration = Duration::from_secs(1);
 
 /// Finds connections whose other end went away without a word.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-
-/// Where instant queries go, below the configured address.
-const QUERY: &str = "api/v1/query";
 
 /// Why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +54,7 @@ enum Credentials {
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
-    query: Url,
+    url: Endpoint,
     credentials: Credentials,
     max_bytes: usize,
     max_series: usize,
@@ -94,7 +93,7 @@ impl Client {
         };
         Ok(Self {
             http,
-            query: upstream.url.call(QUERY),
+            url: upstream.url.clone(),
             credentials,
             max_bytes: settings.max_response_bytes.get(),
             max_series: settings.max_series.get(),
@@ -103,16 +102,31 @@ impl Client {
 
     /// Runs `query` at `tick`. The upstream is given `timeout`, and little longer is waited for.
     pub async fn instant(&self, query: &str, tick: Tick, timeout: Duration) -> Result<Reply, Failed> {
-        let form = [
-            ("query", query),
-            ("time", &tick.as_seconds()),
-            ("timeout", &format!("{}.{:03}", timeout.as_secs(), timeout.subsec_millis())),
-        ];
+        self.call(&Call::instant(query, tick, timeout), self.max_bytes).await
+    }
+
+    /// Makes a call. Of its answer no more than `max_bytes` are read, and little longer than its timeout is waited for.
+    pub async fn call(&self, call: &Call, max_bytes: usize) -> Result<Reply, Failed> {
         let exchange = async {
-            let request = self.http.post(self.query.clone()).header(ACCEPT, "application/json").form(&form);
-            self.read(self.send(self.authenticate(request).await).await?).await
+            let request = self.authenticate(self.request(call)).await;
+            self.read(self.send(request).await?, max_bytes).await
         };
-        tokio::time::timeout(timeout + MARGIN, exchange).await.unwrap_or_else(|_| Err(lost(Lost::Timeout)))
+        let answered = tokio::time::timeout(call.timeout + MARGIN, exchange).await;
+        answered.unwrap_or_else(|_| Err(lost(Lost::Timeout)))
+    }
+
+    fn request(&self, call: &Call) -> RequestBuilder {
+        let mut url = self.url.call(&call.path);
+        let request = match call.method {
+            Method::Post => self.http.post(url).form(&call.parameters),
+            Method::Get => {
+                if !call.parameters.is_empty() {
+                    url.query_pairs_mut().extend_pairs(&call.parameters);
+                }
+                self.http.get(url)
+            }
+        };
+        request.header(ACCEPT, "application/json")
     }
 
     async fn authenticate(&self, request: RequestBuilder) -> RequestBuilder {
@@ -140,29 +154,18 @@ impl Client {
 
     /// Reads the body as it comes, and stops at once where it is over a limit; what is left of the connection is
     /// then closed.
-    async fn read(&self, mut response: Response) -> Result<Reply, Failed> {
+    async fn read(&self, mut response: Response, max_bytes: usize) -> Result<Reply, Failed> {
         let status = response.status().as_u16();
         if let Some(announced) = response.content_length().and_then(|length| usize::try_from(length).ok()) {
-            self.check_bytes(announced)?;
+            check_bytes(announced, max_bytes)?;
         }
         let (mut body, mut meter) = (Vec::new(), Meter::default());
         while let Some(chunk) = response.chunk().await.map_err(|error| cut_short(&error))? {
-            self.check_bytes(body.len() + chunk.len())?;
+            check_bytes(body.len() + chunk.len(), max_bytes)?;
             self.check_series(meter.feed(&chunk))?;
             body.extend_from_slice(&chunk);
         }
         Ok(Reply { status, body })
-    }
-
-    fn check_bytes(&self, bytes: usize) -> Result<(), Failed> {
-        let limit = self.max_bytes;
-        if bytes <= limit {
-            return Ok(());
-        }
-        let message = format!(
-            "the datasource sends {bytes} bytes or more, over the limit of {limit}; select less, or aggregate"
-        );
-        Err(Failed::query(ErrorCode::TooLarge, message))
     }
 
     fn check_series(&self, series: usize) -> Result<(), Failed> {
@@ -175,6 +178,16 @@ impl Client {
         );
         Err(Failed::query(ErrorCode::TooManySeries, message))
     }
+}
+
+fn check_bytes(bytes: usize, limit: usize) -> Result<(), Failed> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "the datasource sends {bytes} bytes or more, over the limit of {limit}; select less, or aggregate"
+    );
+    Err(Failed::query(ErrorCode::TooLarge, message))
 }
 
 fn unanswered(error: &reqwest::Error) -> Failed {

@@ -27,6 +27,7 @@ pub(crate) struct Asked {
     pub(crate) line: String,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
+    /// The parameters, from the body or the URL.
     pub(crate) form: Vec<(String, String)>,
 }
 
@@ -99,7 +100,8 @@ pub(crate) fn say(status: u16, body: impl Into<Body>) -> Response<Body> {
 async fn note(seen: &Mutex<Vec<Asked>>, request: Request) -> usize {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    let form = url::form_urlencoded::parse(&body).into_owned().collect();
+    let parameters = if body.is_empty() { head.uri.query().unwrap_or_default().as_bytes() } else { &body };
+    let form = url::form_urlencoded::parse(parameters).into_owned().collect();
     let line = format!("{} {}", head.method, head.uri.path());
     let mut seen = seen.lock();
     seen.push(Asked { line, version: head.version, headers: head.headers, form });

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
+use crate::asks::Desk;
 use crate::config::{self, Datasources};
 use crate::evaluate::Source;
 use crate::metrics::Metrics;
@@ -57,8 +58,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts pulling jobs of every datasource; reads the files that their settings name, and connects to none yet.
-    /// On the soft token of `tasks` nothing more is pulled, and what runs is finished.
+    /// Starts pulling jobs and answering asks of every datasource; reads the files that their settings name, and connects to none yet.
+    /// On the soft token of `tasks` nothing more is taken, and what runs is finished.
     pub fn start(
         bus: &Arc<dyn Bus>,
         datasources: &Datasources,
@@ -71,16 +72,22 @@ impl Workers {
             return Err(Error::NoDatasource);
         }
         let metrics = Metrics::register(registry)?;
-        let mut workers = Vec::new();
+        let (mut workers, mut desks) = (Vec::new(), Vec::new());
         for upstream in &upstreams {
             let source = Source::new(upstream, metrics.of(&upstream.name))
                 .map_err(|error| Error::Datasource(upstream.name.clone(), error))?;
+            let source = Arc::new(source);
+            let places = upstream.settings.max_asks.get();
+            desks.push(Desk::new(Arc::clone(&source), Arc::clone(bus), tasks.clone(), places));
             let permits = Arc::new(Semaphore::new(upstream.settings.max_concurrent.get()));
             let (bus, clock, tasks) = (Arc::clone(bus), clock.clone(), tasks.clone());
-            workers.push(Worker { source: Arc::new(source), bus, clock, tasks, permits });
+            workers.push(Worker { source, bus, clock, tasks, permits });
         }
         for worker in workers {
             tasks.spawn("poller", worker.run());
+        }
+        for desk in desks {
+            tasks.spawn("asks", desk.run());
         }
         Ok(Self { datasources: upstreams.into_iter().map(|upstream| upstream.name).collect() })
     }

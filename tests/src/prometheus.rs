@@ -71,6 +71,17 @@ impl Prometheus {
         http::send(request).await.json()
     }
 
+    /// Its whole answer to a range query at these ticks.
+    pub async fn query_range(&self, query: &str, from: Tick, to: Tick, step: u16) -> Value {
+        let request = self.http.get(format!("{}/api/v1/query_range", self.url())).query(&[
+            ("query", query),
+            ("start", &from.as_seconds()),
+            ("end", &to.as_seconds()),
+            ("step", &step.to_string()),
+        ]);
+        http::send(request).await.json()
+    }
+
     /// Returns once `query` has a result that is not empty.
     pub async fn has(&self, query: &str) {
         until(&format!("{query} in Prometheus"), PATIENCE, || async {
@@ -116,12 +127,19 @@ impl Prometheus {
 
     /// How many instant queries it has answered, by its own count.
     pub async fn queries(&self) -> u64 {
+        self.answered("/api/v1/query").await
+    }
+
+    /// How many range queries it has answered, by its own count.
+    pub async fn range_queries(&self) -> u64 {
+        self.answered("/api/v1/query_range").await
+    }
+
+    async fn answered(&self, path: &str) -> u64 {
         let exposition = http::get(&format!("{}/metrics", self.url())).await.body;
-        let ours: String = exposition
-            .lines()
-            .filter(|line| line.contains(r#"handler="/api/v1/query""#))
-            .collect::<Vec<_>>()
-            .join("\n");
+        let handler = format!(r#"handler="{path}""#);
+        let ours: String =
+            exposition.lines().filter(|line| line.contains(&handler)).collect::<Vec<_>>().join("\n");
         let count = sum(&ours, "prometheus_http_requests_total");
         // A count of requests is a whole number far below 2^53.
         format!("{count:.0}").parse().expect("a count")

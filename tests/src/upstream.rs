@@ -71,7 +71,7 @@ impl Upstream {
         Self::start_timed(move |query, _| answer(query)).await
     }
 
-    /// Starts one that answers each query as `answer` says, which is told the `time` too, as it was sent.
+    /// Starts one that answers each query as `answer` says, which is told the `time` too, as it was sent. A range query has none.
     ///
     /// # Panics
     /// Where no port is free.
@@ -80,8 +80,10 @@ impl Upstream {
         let address = listener.local_addr().expect("a bound listener has an address");
         let asked = Arc::<AtomicU64>::default();
         let answer: Answer = Arc::new(answer);
-        let router =
-            Router::new().route("/api/v1/query", get(query).post(query)).with_state((answer, asked.clone()));
+        let router = Router::new()
+            .route("/api/v1/query", get(query).post(query))
+            .route("/api/v1/query_range", get(query).post(query))
+            .with_state((answer, asked.clone()));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("the stand-in serves") });
         Self { address, asked, _server: server }

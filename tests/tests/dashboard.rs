@@ -1,5 +1,5 @@
 //! Many queries on one connection: each panel sees what Prometheus says at each of its ticks, whatever becomes of the others.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 

@@ -127,12 +127,20 @@ pub struct Datasource {
     /// How many queries one poller runs at once. More jobs wait on the bus, for any poller.
     #[arg(parameter, default(Datasource::default().max_concurrent))]
     pub max_concurrent: NonZeroUsize,
+    /// How many questions outside the ticks, such as those for a backfill or for labels, one poller answers at once beside
+    /// those queries. Beyond, they fail with `upstream_overloaded` at once.
+    #[arg(parameter, default(Datasource::default().max_asks))]
+    pub max_asks: NonZeroUsize,
     /// The most bytes of an answer that are read. Beyond, the query fails with `result_too_large`.
     #[arg(parameter, default(Datasource::default().max_response_bytes))]
     pub max_response_bytes: NonZeroUsize,
     /// The most bytes of an event, before compression. Beyond, the query fails with `result_too_large`.
     #[arg(parameter, default(Datasource::default().max_encoded_bytes))]
     pub max_encoded_bytes: NonZeroUsize,
+    /// The most bytes of an answer to a question outside the ticks, before compression. Beyond, and where more than 768 KiB are
+    /// left after it, the question fails with `result_too_large`.
+    #[arg(parameter, default(Datasource::default().max_range_bytes))]
+    pub max_range_bytes: NonZeroUsize,
     /// The most series of a result. Beyond, the query fails with `result_too_many_series`.
     #[arg(parameter, default(Datasource::default().max_series))]
     pub max_series: NonZeroUsize,
@@ -150,8 +158,10 @@ impl Default for Datasource {
             query_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
             max_concurrent: number(16),
+            max_asks: number(4),
             max_response_bytes: number(16 << 20),
             max_encoded_bytes: number(1 << 20),
+            max_range_bytes: number(8 << 20),
             max_series: number(10_000),
         }
     }

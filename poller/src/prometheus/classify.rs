@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 /// The most characters of an upstream's own words that are passed on.
 const WORDS_MAX: usize = 500;
 
-/// A successful answer of `/api/v1/query`.
+/// A successful answer.
 #[derive(Debug)]
 pub struct Answer<'a> {
-    /// The object with `resultType` and `result`, in the upstream's own bytes.
+    /// What was asked for, in the upstream's own bytes; of a query the object with `resultType` and `result`.
     pub data: &'a RawValue,
     /// What Prometheus warns of.
     pub warnings: Vec<String>,
@@ -99,7 +99,7 @@ enum Status {
     Error,
 }
 
-/// What the `data` of an instant query must be.
+/// What the `data` of a query must be.
 #[derive(Deserialize)]
 struct Data<'a> {
     #[serde(rename = "resultType")]
@@ -117,14 +117,23 @@ enum ResultType {
     String,
 }
 
-/// What an answer with this HTTP status and body means.
+/// What an answer to a query with this HTTP status and body means.
 pub fn answer(status: u16, body: &[u8]) -> Result<Answer<'_>, Failed> {
+    read(status, body, is_result)
+}
+
+/// What an answer to any other question means: its `data` may be of any shape, such as a list of labels.
+pub fn any(status: u16, body: &[u8]) -> Result<Answer<'_>, Failed> {
+    read(status, body, |_| true)
+}
+
+fn read(status: u16, body: &[u8], fits: fn(&RawValue) -> bool) -> Result<Answer<'_>, Failed> {
     match serde_json::from_slice::<Document<'_>>(body) {
         Ok(Document { status: Status::Error, error_type, error, .. }) => {
             Err(refused(status, error_type.as_deref(), error.as_deref().unwrap_or_default()))
         }
         Ok(Document { data: Some(data), warnings, infos, .. })
-            if (200..300).contains(&status) && is_result(data) =>
+            if (200..300).contains(&status) && fits(data) =>
         {
             Ok(Answer { data, warnings: warnings.unwrap_or_default(), infos: infos.unwrap_or_default() })
         }

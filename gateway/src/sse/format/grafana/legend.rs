@@ -48,11 +48,13 @@ fn is_plain(name: &str, also: &str) -> bool {
 
 fn quote(text: &mut String, value: &str) {
     text.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            '\n' => text.push_str("\\n"),
-            _ => text.push(c),
+    for part in value.split_inclusive(['"', '\\', '\n']) {
+        match part.char_indices().next_back() {
+            Some((end, special @ ('"' | '\\' | '\n'))) => {
+                text.push_str(part.get(..end).unwrap_or_default());
+                text.extend(['\\', if special == '\n' { 'n' } else { special }]);
+            }
+            _ => text.push_str(part),
         }
     }
     text.push('"');
