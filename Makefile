@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs fmt deny bench bench-bus bench-formats chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs test-web fmt deny bench bench-bus bench-formats chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -20,7 +20,7 @@ demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO
 cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
-test: tools lint test-rust test-docs ## Install what the tests need, and run all of them
+test: tools lint test-rust test-docs test-web ## Install what the tests need, and run all of them
 
 tools:
 	@$(PHASE) "install what is missing" \
@@ -49,6 +49,11 @@ test-rust:
 
 test-docs:
 	@$(PHASE) "test the documentation" cargo test --locked --workspace --doc
+
+test-web: ## Lint, check, test, build and weigh the TypeScript client
+	@$(LOCAL)/install.sh node
+	@$(PHASE) "install what the web client needs" npm ci --no-audit --no-fund --prefix web/client
+	@$(PHASE) "test the web client" npm run --silent check --prefix web/client
 
 fmt: ## Format the code
 	@cargo fmt --all

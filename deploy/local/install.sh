@@ -9,7 +9,7 @@ NATS_VERSION=2.15.1 # 2.11 is the oldest that knows what the streams use
 NATS_OLDEST=2.11
 HTTPX_VERSION=0.28.1
 HTTPX_SSE_VERSION=0.4.3
-NODE_OLDEST=20
+NODE_OLDEST=20.19 # 20 runs the client; its tests need this
 
 have() { [ -n "$(command -v "$1")" ]; }
 

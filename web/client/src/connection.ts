@@ -33,7 +33,7 @@ export interface Settings {
 /** How many feeds a connection takes: the gateway's own bound. */
 export const FEEDS_MAX = 32;
 
-/** How long a request may take, from the token to the `connected` event. */
+/** How long a PATCH may take, and a POST up to its first bytes. */
 const OPENING_MS = 10_000;
 
 /** A stream that stood so long is no failed attempt. */
@@ -219,10 +219,11 @@ export class Connection {
     const asked = this.#wanted().slice(0, this.#most);
     const live = new Live(new Session(asked), this.#edge);
     this.#live = live;
-    live.limit(OPENING_MS);
     const body: Opening = { ...this.#settings.opening, format: this.#format, subscriptions: asked.map(ask) };
     try {
       const token = await this.#token(live);
+      // A token may take its time: somebody may have to sign in.
+      live.limit(OPENING_MS);
       const response = await request(this.#edge, this.#settings.endpoint, token, {
         ...{ method: "POST", body, accept: "text/event-stream", signal: live.signal },
       });

@@ -115,7 +115,40 @@ test("a PATCH whose answer is lost is no harm: the stream says what became of it
   w.time.advance(500);
   stream.update("b", 21_000);
   await until(() => b.told.ticks.length === 2);
-  expect(w.gateway.seen).toBe(2);
+  w.subscribe(client, { query: "c" });
+  const next = await w.gateway.request();
+  expect([queries(next.body.add), next.body.remove]).toEqual([["c"], []]);
+});
+
+test("what changes at any moment around the answer to a PATCH is not forgotten", async () => {
+  for (let hops = 0; hops < 25; hops++) {
+    const w = await world();
+    let answered = () => {};
+    const client = w.client({
+      environment: {
+        ...w.environment,
+        fetch: async (url, init) => {
+          const response = await fetch(url, init);
+          if (init.method !== "PATCH") return response;
+          const text = await response.text();
+          answered();
+          return new Response(text, response);
+        },
+      },
+    });
+    const a = w.subscribe(client, { query: "a" });
+    const stream = (await w.gateway.request()).connect();
+    await until(() => a.told.phase === "connecting");
+    w.subscribe(client, { query: "b" });
+    const patch = await w.gateway.request();
+    answered = async () => {
+      answered = () => {};
+      for (let hop = 0; hop < hops; hop++) await null;
+      w.subscribe(client, { query: "c" });
+    };
+    patch.amend(stream);
+    expect(queries((await w.gateway.request()).body.add)).toEqual(["c"]);
+  }
 });
 
 test("a PATCH that is answered 401 opens the stream anew with a new token", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { batched } from "../src/batch.js";
 import { parseDuration } from "../src/duration.js";
 import { History } from "../src/history.js";
 import type { Update } from "../src/protocol.js";
@@ -69,4 +70,16 @@ test("a stream that stands is `connecting` until its first update", () => {
   const facts = { phase: "live", problem: undefined, interval: 5, serverNow: 0 } as const;
   expect(statusOf({ ...facts, tick: undefined })).toMatchObject({ phase: "connecting", stale: false, tick: null });
   expect(statusOf({ ...facts, tick: 0 })).toMatchObject({ phase: "live", stale: false, tick: 0 });
+});
+
+test("what is asked for many times in one turn is done once, and again in the next", async () => {
+  let times = 0;
+  const act = batched(() => times++);
+  for (let i = 0; i < 5; i++) act();
+  expect(times).toBe(0);
+  await Promise.resolve();
+  expect(times).toBe(1);
+  act();
+  await Promise.resolve();
+  expect(times).toBe(2);
 });

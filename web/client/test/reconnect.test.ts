@@ -56,6 +56,23 @@ test("each failed attempt doubles the window, up to its bound", async () => {
   expect(waits).toEqual([999, 1_998, 3_996, 3_996, 3_996]);
 });
 
+test("only a stream that stood for a while makes the next window the first again", async () => {
+  const w = await world();
+  const { told } = w.subscribe(w.client(), UP);
+  const waitAfter = async (ms: number) => {
+    const stream = (await w.gateway.request()).connect();
+    await until(() => told.phase === "connecting");
+    w.time.advance(ms);
+    stream.cut();
+    await until(() => told.phase === "reconnecting");
+    const [wait = 0] = w.time.waits;
+    w.time.advance(wait);
+    return wait;
+  };
+  expect([await waitAfter(0), await waitAfter(4_999), await waitAfter(0)]).toEqual([500, 1_000, 2_000]);
+  expect([await waitAfter(5_000), await waitAfter(0)]).toEqual([500, 1_000]);
+});
+
 test("the gateway's retry is the window of the first attempt", async () => {
   const w = await world();
   const { told } = w.subscribe(w.client(), UP);
@@ -153,6 +170,12 @@ test("a query that is refused is told to its subscriber, and the others are stre
   stream.update("good", 5_000).update("more", 6_000);
   await until(() => good.ticks.length === 1 && more.ticks.length === 1);
   expect([good.problems, more.problems]).toEqual([[], []]);
+  // The next stream is opened with all that is left.
+  stream.end();
+  await until(() => good.phase === "reconnecting");
+  w.time.advance(w.time.waits[0] ?? 0);
+  const again = await w.gateway.request();
+  expect(again.body.subscriptions.map(({ query }) => query)).toEqual(["good", "more"]);
 });
 
 test("a token that is refused is asked for anew once, and the new one is used", async () => {
@@ -248,13 +271,17 @@ test("a connection that brings nothing is opened anew, and comments are signs of
   stream.update("up", 10_000);
   await until(() => told.ticks.length === 2);
   w.time.advance(44_000);
-  expect(stream.isClosed).toBe(false);
-  w.time.advance(2_000);
+  stream.update("up", 15_000);
+  await until(() => told.ticks.length === 3);
+  w.time.advance(44_000);
+  stream.raw(":\n\n").update("up", 20_000);
+  await until(() => told.ticks.length === 4);
+  w.time.advance(45_000);
   await stream.closed;
   await until(() => told.phase === "reconnecting");
   expect(told.statuses.at(-1)?.problem?.type).toBe("silent");
   w.time.advance(500);
-  expect((await w.gateway.request()).body.subscriptions[0]?.after).toBe(10_000);
+  expect((await w.gateway.request()).body.subscriptions[0]?.after).toBe(20_000);
 });
 
 test("a gateway that takes the request and says nothing is left after ten seconds", async () => {

@@ -1,14 +1,13 @@
 /** The worker's side: one client for all tabs that have the same options. */
 
-import type { Subscription } from "../client.js";
-import { Client, type SharedOptions, type State } from "../client.js";
+import { Client, type State, type Subscription } from "../client.js";
 import { type Environment, environment } from "../environment.js";
 import { Problem } from "../problem.js";
 import type { Question } from "../question.js";
 import type { FromHost, FromTab, Port, Travelling } from "./messages.js";
 
 /** How long a tab has to give a token, before another is asked: it may be frozen. */
-const TOKEN_MS = 10_000;
+const TOKEN_MS = 30_000;
 
 export class Host {
   readonly #edge: Environment;
@@ -22,17 +21,24 @@ export class Host {
   attach(port: Port): void {
     let tab: Tab | undefined;
     port.addEventListener("message", ({ data }) => {
-      const message = data as FromTab;
-      if (message.op !== "hello") return tab?.take(message);
-      const key = JSON.stringify([message.options, message.hasToken]);
-      const shared = this.#shared.get(key) ?? new Shared(message, this.#edge, () => this.#shared.delete(key));
-      this.#shared.set(key, shared);
-      tab = new Tab(port, shared, message.hidden);
+      for (const message of data as readonly FromTab[]) {
+        if (message.op === "hello") tab ??= this.#admit(port, message);
+        else tab?.take(message);
+      }
     });
     port.addEventListener("close", () => tab?.detach());
     port.start?.();
   }
+
+  #admit(port: Port, hello: Hello): Tab {
+    const key = JSON.stringify([hello.options, hello.hasToken]);
+    const shared = this.#shared.get(key) ?? new Shared(hello, this.#edge, () => this.#shared.delete(key));
+    this.#shared.set(key, shared);
+    return new Tab(port, shared, hello.hidden);
+  }
 }
+
+type Hello = Extract<FromTab, { op: "hello" }>;
 
 /** A client, and the tabs that share it. */
 class Shared {
@@ -42,7 +48,7 @@ class Shared {
   readonly #tabs = new Set<Tab>();
   readonly #watchers = new Set<() => void>();
 
-  constructor(hello: { options: SharedOptions; hasToken: boolean }, edge: Environment, unused: () => void) {
+  constructor(hello: Hello, edge: Environment, unused: () => void) {
     this.#edge = edge;
     this.#unused = unused;
     const watch = (changed: () => void) => {
@@ -111,7 +117,7 @@ class Tab {
     this.#unwatch = shared.client.watch((state) => this.#say({ op: "state", state: travelling<State>(state) }));
   }
 
-  take(message: Exclude<FromTab, { op: "hello" }>): void {
+  take(message: Exclude<FromTab, Hello>): void {
     switch (message.op) {
       case "subscribe":
         this.#subscribe(message.ref, message.question);

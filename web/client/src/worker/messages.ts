@@ -6,7 +6,7 @@ import type { Backfill, Failure, Gap, Update } from "../protocol.js";
 import type { Question } from "../question.js";
 import type { Status } from "../status.js";
 
-/** From a page. */
+/** From a page, which says several in one message. */
 export type FromTab =
   | { readonly op: "hello"; readonly options: SharedOptions; readonly hasToken: boolean; readonly hidden: boolean }
   /** The page holds this Web Lock for as long as it lives. */

@@ -1,5 +1,6 @@
 /** The page's side of a shared worker: looks like a client, and hands everything on. */
 
+import { batched } from "../batch.js";
 import type { ClientOptions, State, Streams, Subscription } from "../client.js";
 import { type Environment, environment } from "../environment.js";
 import { call, type Handlers } from "../feed.js";
@@ -17,6 +18,8 @@ export class TabClient implements Streams {
   readonly #watchers = new Set<(state: State) => void>();
   readonly #unwatch: () => void;
   #state: State = { phase: "idle", connections: 0 };
+  #release: () => void = () => {};
+  readonly #unsaid: FromTab[] = [];
   #refs = 0;
 
   constructor(port: Port, { token, environment: own, ...options }: ClientOptions) {
@@ -58,6 +61,7 @@ export class TabClient implements Streams {
   readonly close = (): void => {
     if (this.#state.phase === "closed") return;
     this.#unwatch();
+    this.#release();
     this.#handlers.clear();
     this.#say({ op: "bye" });
     this.#become({ phase: "closed", connections: 0 });
@@ -74,7 +78,9 @@ export class TabClient implements Streams {
     const name = `promcast-tab-${crypto.randomUUID()}`;
     void locks.request(name, () => {
       this.#say({ op: "lock", name });
-      return new Promise(() => {});
+      return new Promise<void>((release) => {
+        this.#release = release;
+      });
     });
   }
 
@@ -112,9 +118,13 @@ export class TabClient implements Streams {
     for (const watcher of [...this.#watchers]) call(watcher, state);
   }
 
+  /** What is said in one turn arrives in one, so that the worker can make one request of it. */
   #say(message: FromTab): void {
-    this.#port.postMessage(message);
+    this.#unsaid.push(message);
+    this.#speak();
   }
+
+  readonly #speak = batched(() => this.#port.postMessage(this.#unsaid.splice(0)));
 }
 
 function arrived<Told extends { readonly problem?: Problem }>(told: Travelling<Told>): Told {
