@@ -1,0 +1,74 @@
+/** When things are drawn: in animation frames, a few times a second at most, what is seen, and while the page is. */
+
+export interface Drawable {
+  readonly element: Element;
+  readonly draw: () => void;
+}
+
+const PAUSE_MS = 200;
+
+export class Painter {
+  readonly #due = new Set<Drawable>();
+  readonly #seen = new Set<Drawable>();
+  readonly #byElement = new Map<Element, Drawable>();
+  readonly #observer: IntersectionObserver;
+  #waiting = false;
+  #drawnAt = Number.NEGATIVE_INFINITY;
+
+  constructor() {
+    this.#observer = new IntersectionObserver((entries) => this.#looked(entries), { rootMargin: "100px" });
+    document.addEventListener("visibilitychange", () => this.#wake());
+  }
+
+  add(drawable: Drawable): void {
+    this.#byElement.set(drawable.element, drawable);
+    this.#observer.observe(drawable.element);
+    this.mark(drawable);
+  }
+
+  remove(drawable: Drawable): void {
+    this.#observer.unobserve(drawable.element);
+    this.#byElement.delete(drawable.element);
+    this.#due.delete(drawable);
+    this.#seen.delete(drawable);
+  }
+
+  /** Something that it shows has changed. */
+  mark(drawable: Drawable): void {
+    if (!this.#byElement.has(drawable.element)) return;
+    this.#due.add(drawable);
+    this.#wake();
+  }
+
+  markAll(): void {
+    for (const drawable of this.#byElement.values()) this.mark(drawable);
+  }
+
+  #looked(entries: readonly IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of entries) {
+      const drawable = this.#byElement.get(target);
+      if (drawable === undefined) continue;
+      if (isIntersecting) this.#seen.add(drawable);
+      else this.#seen.delete(drawable);
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#waiting || document.hidden || ![...this.#due].some((drawable) => this.#seen.has(drawable))) return;
+    this.#waiting = true;
+    const wait = this.#drawnAt + PAUSE_MS - performance.now();
+    if (wait > 0) setTimeout(() => requestAnimationFrame(() => this.#draw()), wait);
+    else requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw(): void {
+    this.#waiting = false;
+    this.#drawnAt = performance.now();
+    for (const drawable of [...this.#due]) {
+      if (!this.#seen.has(drawable)) continue;
+      this.#due.delete(drawable);
+      drawable.draw();
+    }
+  }
+}
