@@ -50,10 +50,11 @@ test-rust:
 test-docs:
 	@$(PHASE) "test the documentation" cargo test --locked --workspace --doc
 
-test-web: ## Lint, check, test, build and weigh the TypeScript client
+test-web: ## Lint, check, test, build and weigh what is in TypeScript
 	@$(LOCAL)/install.sh node
-	@$(PHASE) "install what the web client needs" npm ci --no-audit --no-fund --prefix web/client
-	@$(PHASE) "test the web client" npm run --silent check --prefix web/client
+	@for part in client dashboard; do \
+	  $(PHASE) "install what web/$$part needs" npm ci --no-audit --no-fund --prefix web/$$part && \
+	  $(PHASE) "test web/$$part" npm run --silent check --prefix web/$$part || exit 1; done
 
 fmt: ## Format the code
 	@cargo fmt --all
@@ -75,7 +76,7 @@ bench-bus: ## Measure what 10,000 topics cost the bus, with one, two and four ga
 
 bench-formats: ## Bytes of an update in each format, and the time to make it
 	@$(LOCAL)/install.sh rust cc
-	@cargo run --locked --release -q -p e2e --bin bench-formats
+	@cargo run --locked -q --config 'profile.dev.package.promcast-gateway.opt-level=3' -p e2e --bin bench-formats
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

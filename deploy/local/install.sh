@@ -9,6 +9,7 @@ NATS_VERSION=2.15.1 # 2.11 is the oldest that knows what the streams use
 NATS_OLDEST=2.11
 HTTPX_VERSION=0.28.1
 HTTPX_SSE_VERSION=0.4.3
+PROMETHEUS_API_CLIENT_VERSION=0.7.2
 NODE_OLDEST=20.19 # 20 runs the client; its tests need this
 
 have() { [ -n "$(command -v "$1")" ]; }
@@ -152,6 +153,7 @@ pip_install() {
 install_python() {
   pip_install httpx "$HTTPX_VERSION"
   pip_install httpx-sse "$HTTPX_SSE_VERSION"
+  pip_install prometheus-api-client "$PROMETHEUS_API_CLIENT_VERSION"
 }
 
 nats_is_new_enough() {

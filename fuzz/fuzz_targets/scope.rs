@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use promcast_gateway::auth::{Namespaces, Sight};
-use promcast_gateway::scope::{Error, Invalid, Labels, scoped};
+use promcast_gateway::scope::{Error, Invalid, Labels, scoped, selected};
 
 fn only(names: &[&str]) -> Sight {
     let names = names.iter().filter_map(|name| name.parse().ok());
@@ -15,6 +15,10 @@ fuzz_target!(|query: &str| {
     for labels in [Labels::default(), Labels::new(&["*=namespace"]).unwrap_or_default()] {
         if let Ok(text) = scoped(query, &Sight::All, &labels) {
             stays(&text, &Sight::All, &labels);
+        }
+        // As a selector of a lookup: whatever it becomes, nobody else may ask it.
+        for part in selected(&[query.to_owned()], &ours, &labels).unwrap_or_default() {
+            assert!(selected(std::slice::from_ref(&part), &theirs, &labels).is_err(), "{part}");
         }
         let Ok(text) = scoped(query, &ours, &labels) else { continue };
         stays(&text, &ours, &labels);

@@ -18,12 +18,14 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
+use crate::backfill::{self, Backfill};
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
 use crate::fleet::Fleet;
 use crate::http::{self, Edge, Pages, Rate, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
+use crate::reads::Reads;
 use crate::scope::Scope;
 use crate::sse::Rhythm;
 use crate::subscribe::Desk;
@@ -114,8 +116,9 @@ impl App {
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
         let connections = Connections::new(limits(config), metrics.clone());
         let authenticator = identity::authenticator(&config.auth, &clock, &registry, tasks).await?;
+        let backfill = Backfill::new(bus.clone(), backfill_settings(config), &registry, &tasks.background())?;
         let scope = Scope::new(config.datasources(), config.scope.labels());
-        let desk = Desk::new(scope, hub, connections.clone());
+        let desk = Desk::new(scope.clone(), hub.clone(), connections.clone());
         let fleet = Fleet::start(bus.clone(), connections.clone(), desk.clone(), replica.clone(), tasks);
         let state = State {
             authenticator,
@@ -124,11 +127,14 @@ impl App {
             vigil_pace: identity::pace(&config.auth),
             user_rate: UserRate::new(config.stream.open_rate, config.stream.open_burst, tasks),
             log_queries: config.auth.log_queries,
+            scope,
+            hub,
             desk,
-            backfill: crate::backfill::Backfill,
-            backfill_points: 2000,
+            backfill,
             connections,
             fleet,
+            reads: Reads::new(bus.clone(), clock.clone()),
+            read_timeout: config.http.read_timeout,
             rhythm: rhythm(config),
             default_interval: config.stream.interval,
             replica,
@@ -142,6 +148,7 @@ impl App {
             rate: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
             calls: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
             pages: Pages::new(config.http.pages.as_deref())?,
+            reads: Rate::new(config.http.read_rate, config.http.read_burst, tasks)?,
         };
         let transport =
             Transport { write_stall: config.stream.write_stall, unacknowledged: config.http.unacknowledged };
@@ -198,6 +205,16 @@ fn hub_settings(config: &Config) -> hub::Settings {
         },
         query_timeout: stream.query_timeout,
         update_bytes: stream.update_bytes,
+    }
+}
+
+fn backfill_settings(config: &Config) -> backfill::Settings {
+    let stream = &config.stream;
+    backfill::Settings {
+        query_timeout: stream.query_timeout,
+        points: stream.backfill_points,
+        bytes: stream.backfill_bytes,
+        cache_bytes: stream.backfill_cache_bytes,
     }
 }
 

@@ -1,22 +1,261 @@
-//! stub
-use crate::sse::Span;
+//! Ticks that are over, had again for those who join: asked for once however many want them, and kept for a moment.
+//!
+//! A page that is opened by a thousand people, or a replica that hands its clients to others, wants one and the same past of the
+//! same topics within seconds. Whoever comes while it is asked for waits with the others, and shares what came of it, failures
+//! included; whoever comes soon after finds it here. Failures are not kept.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use promcast_proto::ask::{Answer, Ask, Question};
 use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::{Interval, Tick};
-use promcast_proto::topic::Topic;
+use promcast_proto::topic::{Datasource, Key, Topic};
 use promcast_proto::update::Failure;
-use std::sync::Arc;
-/// stub
-#[derive(Clone, Debug, Default)]
-pub struct Backfill;
+use promcast_runtime::bus::{self, Bus};
+use promcast_runtime::lifecycle::Tasks;
+use prometheus::Registry;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use self::metrics::{Metrics, Outcome};
+use self::shelf::Shelf;
+use crate::sse::Span;
+
+mod metrics;
+mod shelf;
+
+/// How many backfills of one datasource this replica asks for at once; the others wait for their turn. A dashboard that opens
+/// wants one for each of its queries, and a poller turns away what is more than `max_asks`, 16 by default.
+const AT_ONCE: usize = 8;
+
+/// What backfills may cost.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long the upstream may take, and how long a backfill waits for its turn before that.
+    pub query_timeout: Duration,
+    /// The most ticks of one.
+    pub points: u64,
+    /// The most bytes of one, uncompressed.
+    pub bytes: usize,
+    /// The most bytes of all that are kept. 0 keeps none.
+    pub cache_bytes: u64,
+}
+
+/// Which ticks of which topic: all of an interval, from the first to the last.
+type Extent = (Key, Interval, Tick, Tick);
+
+/// What is shared by all who want the same.
+type Fetched = Result<Arc<Span>, Failure>;
+
+/// Fetches ticks that are over. Cheap to clone.
+#[derive(Clone)]
+pub struct Backfill(Arc<Inner>);
+
+struct Inner {
+    bus: Arc<dyn Bus>,
+    settings: Settings,
+    tasks: Tasks,
+    metrics: Metrics,
+    shelf: Shelf<Extent>,
+    /// What is being asked for.
+    flights: Mutex<HashMap<Extent, watch::Receiver<Option<Fetched>>>>,
+    /// Turns at asking, by datasource.
+    turns: Mutex<HashMap<Datasource, Arc<Semaphore>>>,
+}
+
+/// What there is for somebody who wants an extent.
+enum Found {
+    Now(Fetched),
+    Soon(watch::Receiver<Option<Fetched>>),
+}
+
 impl Backfill {
-    /// stub
+    /// Asks over `bus`, from `tasks`.
+    pub fn new(
+        bus: Arc<dyn Bus>,
+        settings: Settings,
+        registry: &Registry,
+        tasks: &Tasks,
+    ) -> Result<Self, prometheus::Error> {
+        let shelf = Shelf::new(settings.cache_bytes);
+        let metrics = Metrics::register(registry)?;
+        let (flights, turns) = (Mutex::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { bus, settings, tasks: tasks.clone(), metrics, shelf, flights, turns })))
+    }
+
+    /// The most ticks that [`Backfill::fetch`] takes for one.
+    pub fn points(&self) -> u64 {
+        self.0.settings.points
+    }
+
+    /// The ticks of a topic from `from` to `to`, both of them ticks and both included. What is not here is asked for at once,
+    /// and goes on where the future is dropped: others may wait for it.
+    ///
+    /// # Errors
+    ///
+    /// What the viewer is told: the upstream's failure, `poller_unanswered` where it could not be asked, `result_too_large` for
+    /// more ticks or bytes than [`Settings`] has.
     pub fn fetch(
         &self,
-        _: &Topic,
-        _: Interval,
-        _: Tick,
-        _: Tick,
-    ) -> impl Future<Output = Result<Arc<Span>, Failure>> + Send + 'static {
-        std::future::ready(Err(Failure { code: ErrorCode::Internal, message: String::new() }))
+        topic: &Topic,
+        interval: Interval,
+        from: Tick,
+        to: Tick,
+    ) -> impl Future<Output = Result<Arc<Span>, Failure>> + Send + 'static + use<> {
+        let found = self.find(topic, interval, from, to);
+        async move {
+            match found {
+                Found::Now(fetched) => fetched,
+                Found::Soon(mut flight) => match flight.wait_for(Option::is_some).await.as_deref() {
+                    Ok(Some(fetched)) => fetched.clone(),
+                    // The program ends.
+                    Ok(None) | Err(_) => Err(unanswered("the backfill was given up")),
+                },
+            }
+        }
+    }
+
+    fn find(&self, topic: &Topic, interval: Interval, from: Tick, to: Tick) -> Found {
+        if let Err(failure) = self.0.check(interval, from, to) {
+            self.0.metrics.found(Outcome::Refused);
+            return Found::Now(Err(failure));
+        }
+        let extent = (topic.key(), interval, from, to);
+        let (result, flight) = {
+            let mut flights = self.0.flights.lock();
+            if let Some(flight) = flights.get(&extent) {
+                self.0.metrics.found(Outcome::Shared);
+                return Found::Soon(flight.clone());
+            }
+            // What has landed is on the shelf before it is no longer in flight, so nothing is asked for twice.
+            if let Some(span) = self.0.shelf.get(&extent) {
+                self.0.metrics.found(Outcome::Cached);
+                return Found::Now(Ok(span));
+            }
+            let (result, flight) = watch::channel(None);
+            flights.insert(extent, flight.clone());
+            (result, flight)
+        };
+        let ask = self.0.ask(topic, extent);
+        let flying = Flying { inner: Arc::clone(&self.0), extent, result };
+        self.0.tasks.spawn("backfill", flying.run(ask));
+        Found::Soon(flight)
     }
 }
+
+impl fmt::Debug for Backfill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backfill").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn check(&self, interval: Interval, from: Tick, to: Tick) -> Result<(), Failure> {
+        let Ok(span) = u64::try_from(to.since(from)) else {
+            return Err(Failure {
+                code: ErrorCode::BadData,
+                message: "the backfill ends before it begins".to_owned(),
+            });
+        };
+        let (points, limit) = (span / interval.millis().unsigned_abs() + 1, self.settings.points);
+        if points <= limit {
+            return Ok(());
+        }
+        let message =
+            format!("the backfill has {points} ticks, over the limit of {limit}; ask for less time");
+        Err(Failure { code: ErrorCode::TooLarge, message })
+    }
+
+    fn ask(&self, topic: &Topic, (_, interval, start, end): Extent) -> Ask {
+        let step_ms = interval.millis().unsigned_abs();
+        let question = Question::Range { query: topic.query().to_owned(), start, end, step_ms };
+        let timeout_ms = u32::try_from(self.settings.query_timeout.as_millis()).unwrap_or(u32::MAX);
+        Ask { datasource: topic.datasource().clone(), timeout_ms, question }
+    }
+
+    async fn fetch(&self, ask: &Ask, extent: Extent) -> Fetched {
+        let _turn = self.turn(&ask.datasource).await?;
+        let started = Instant::now();
+        let answer = self.bus.consult(ask).await;
+        self.metrics.took(started.elapsed());
+        let body = match answer {
+            Ok(Answer::Result(body)) => body,
+            Ok(Answer::Failure(failure)) => return Err(failure),
+            Err(error) => return Err(out_of_reach(&error)),
+        };
+        let document = body.unpack(self.settings.bytes).map_err(|error| Failure {
+            code: ErrorCode::TooLarge,
+            message: format!("the backfill cannot be taken: {error}; select less, or ask for less time"),
+        })?;
+        let (key, interval, from, to) = extent;
+        Span::new(key, interval, from, to, &document)
+            .map(Arc::new)
+            .map_err(|error| Failure { code: error.code(), message: error.to_string() })
+    }
+}
+
+impl Inner {
+    async fn turn(&self, datasource: &Datasource) -> Result<OwnedSemaphorePermit, Failure> {
+        let turns = {
+            let mut turns = self.turns.lock();
+            let new = || Arc::new(Semaphore::new(AT_ONCE));
+            Arc::clone(turns.entry(datasource.clone()).or_insert_with(new))
+        };
+        match timeout(self.settings.query_timeout, turns.acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Failure {
+                code: ErrorCode::Overloaded,
+                message: "too many backfills are being asked for; try again in a moment".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Something that is being asked for. However it ends, nobody waits for it afterwards.
+struct Flying {
+    inner: Arc<Inner>,
+    extent: Extent,
+    result: watch::Sender<Option<Fetched>>,
+}
+
+impl Flying {
+    async fn run(self, ask: Ask) {
+        let fetched = self.inner.fetch(&ask, self.extent).await;
+        let outcome = if fetched.is_ok() { Outcome::Fetched } else { Outcome::Failed };
+        self.inner.metrics.found(outcome);
+        if let Ok(span) = &fetched {
+            self.inner.shelf.put(self.extent, Arc::clone(span));
+        }
+        self.result.send_replace(Some(fetched));
+    }
+}
+
+impl Drop for Flying {
+    fn drop(&mut self) {
+        self.inner.flights.lock().remove(&self.extent);
+    }
+}
+
+/// What a viewer is told of a bus that fails. The bus's own words are for the operator.
+fn out_of_reach(error: &bus::Error) -> Failure {
+    debug!(%error, "a backfill could not be asked for");
+    unanswered(match error {
+        bus::Error::Unanswered => "no poller of the datasource answered",
+        bus::Error::Disconnected | bus::Error::Failed { .. } | bus::Error::NotSetUp(_) => {
+            "the bus to the pollers is out of reach"
+        }
+        bus::Error::Wire(_) => "the poller's answer cannot be read: it may be of another release",
+    })
+}
+
+fn unanswered(message: &str) -> Failure {
+    Failure { code: ErrorCode::Unanswered, message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,10 @@ use crate::auth::{Authenticator, Pace, Tickets};
 use crate::backfill::Backfill;
 use crate::connections::Connections;
 use crate::fleet::Fleet;
+use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::reads::Reads;
+use crate::scope::Scope;
 use crate::sse::Rhythm;
 use crate::subscribe::Desk;
 
@@ -35,6 +38,7 @@ mod listener;
 mod pages;
 mod params;
 mod problem;
+mod prometheus;
 mod rate;
 mod socket;
 mod span;
@@ -66,16 +70,22 @@ pub struct State {
     pub user_rate: UserRate,
     /// Whether the text of queries is logged.
     pub log_queries: bool,
-    /// What they may see, and where it comes from.
+    /// What they may see.
+    pub scope: Scope,
+    /// Where it comes from.
+    pub hub: Hub,
+    /// Joins what they ask for to that.
     pub desk: Desk,
     /// Where history comes from.
     pub backfill: Backfill,
-    /// The most ticks that one subscription gets as history.
-    pub backfill_points: u32,
     /// How many may ask.
     pub connections: Connections,
     /// The other replicas.
     pub fleet: Fleet,
+    /// What is asked outside the ticks.
+    pub reads: Reads,
+    /// How long that may take.
+    pub read_timeout: Duration,
     /// How streams behave over time.
     pub rhythm: Rhythm,
     /// The interval where the client names none.
@@ -92,7 +102,7 @@ pub struct State {
 
 impl State {
     fn defaults(&self) -> Defaults {
-        let (interval, backfill_points) = (self.default_interval, self.backfill_points);
+        let (interval, backfill_points) = (self.default_interval, self.backfill.points());
         Defaults { interval, backfill_points, now: self.clock.now() }
     }
 }
@@ -109,6 +119,8 @@ pub struct Edge {
     pub calls: Rate,
     /// What people look at.
     pub pages: Pages,
+    /// How many reads it may make: a dashboard makes one for each of its panels.
+    pub reads: Rate,
 }
 
 /// The path of streams.
@@ -132,7 +144,7 @@ const REQUEST_MAX: usize = 32 * 1024;
 pub fn is_readable(query_string: &str, headers: &HeaderMap, cookie: &Cookie, now: Tick) -> bool {
     let Ok(interval) = Interval::from_secs(*INTERVAL_SECONDS.start()) else { return false };
     params::accepts_event_stream(headers)
-        && params::read(query_string, headers, Defaults { interval, backfill_points: u32::MAX, now })
+        && params::read(query_string, headers, Defaults { interval, backfill_points: u64::MAX, now })
             .and_then(|params| cookie.shown(headers, params.ticket))
             .is_ok()
 }
@@ -143,12 +155,14 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let stream = get(stream::open).post(stream::post).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
     let calls = rate::layer(&edge.calls, state.metrics.clone());
+    let reads = rate::layer(&edge.reads, state.metrics.clone());
     let cookies = state.cookie.name.is_some();
     let layers = ServiceBuilder::new()
         .layer(from_fn(span::forget_bad_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(from_fn(span::enter))
+        .layer(from_fn(prometheus::speak))
         .layer(from_fn_with_state(metrics, problem::count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
@@ -161,6 +175,7 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .route(TICKET, ticket)
         .route(STATUS, get(connection::status).layer(calls.clone()))
         .route(CONNECTION, delete(connection::close).patch(connection::change).layer(calls))
+        .merge(prometheus::routes().layer(reads))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async move |request: Request| edge.pages.answer(request).await)
         .with_state(state)

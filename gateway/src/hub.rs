@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 use crate::scope::Grant;
+use crate::sse::Frame;
 
 mod signal;
 mod ticker;
@@ -88,6 +89,13 @@ impl Hub {
         let (listener, reader, resume) = topic.attach(interval, after, signal, place, shared.now());
         let feed = Feed { shared: shared.clone(), topic: topic.clone(), interval, listener, reader };
         (feed, resume)
+    }
+
+    /// The update of a topic that is here for the tick `at`, or the newest, with its tick. Nothing where the topic is not streamed
+    /// from this replica.
+    pub fn arrived(&self, key: Key, at: Option<Tick>) -> Option<(Tick, Frame)> {
+        let topic = self.0.topics.lock().get(&key).cloned()?;
+        topic.frame(at)
     }
 }
 

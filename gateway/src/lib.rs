@@ -19,6 +19,7 @@ pub mod fleet;
 pub mod http;
 pub mod hub;
 pub mod metrics;
+pub mod reads;
 pub mod scope;
 pub mod sse;
 pub mod subscribe;

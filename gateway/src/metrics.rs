@@ -118,6 +118,42 @@ labels! {
     }
 }
 
+labels! {
+    /// A read of the Prometheus API.
+    Endpoint {
+        /// `/api/v1/query`
+        Query = "query",
+        /// `/api/v1/query_range`
+        QueryRange = "query_range",
+        /// `/api/v1/labels`
+        Labels = "labels",
+        /// `/api/v1/label/{name}/values`
+        LabelValues = "label_values",
+        /// `/api/v1/series`
+        Series = "series",
+        /// `/api/v1/metadata`
+        Metadata = "metadata",
+        /// `/api/v1/status/buildinfo`
+        BuildInfo = "buildinfo",
+    }
+}
+
+labels! {
+    /// What became of a read.
+    ReadOutcome {
+        /// It was answered from a topic that is streamed here.
+        Live = "live",
+        /// It was answered with what another read had asked for.
+        Shared = "shared",
+        /// The upstream was asked.
+        Asked = "asked",
+        /// It cannot be used, or is not the caller's.
+        Refused = "refused",
+        /// There was no answer.
+        Failed = "failed",
+    }
+}
+
 /// The metrics. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -142,6 +178,7 @@ pub struct Metrics {
     problems: IntCounterVec,
     admissions: IntCounterVec,
     refusals: IntCounterVec,
+    reads: IntCounterVec,
 }
 
 impl Metrics {
@@ -199,11 +236,8 @@ impl Metrics {
                 "Requests that needed to know who sends them, by whether they were let in.",
                 "outcome",
             )?,
-            refusals: new.counters(
-                "promcast_gateway_refused_tokens_total",
-                "Tokens that did not count, by reason.",
-                "reason",
-            )?,
+            refusals: new.refusals()?,
+            reads: new.reads()?,
         };
         metrics.touch();
         Ok(metrics)
@@ -217,6 +251,9 @@ impl Metrics {
         Admission::ALL.iter().for_each(|label| drop(self.admission(*label)));
         Reason::ALL.iter().for_each(|label| drop(self.refusal(*label)));
         problem::Type::ALL.iter().for_each(|label| drop(self.problem(*label)));
+        for endpoint in Endpoint::ALL {
+            ReadOutcome::ALL.iter().for_each(|label| drop(self.read(*endpoint, *label)));
+        }
     }
 
     /// Events sent.
@@ -254,6 +291,11 @@ impl Metrics {
         one(&self.refusals, reason.as_str())
     }
 
+    /// Reads of the Prometheus API.
+    pub fn read(&self, endpoint: Endpoint, outcome: ReadOutcome) -> IntCounter {
+        self.reads.with_label_values(&[endpoint.as_str(), outcome.as_str()])
+    }
+
     /// Problem documents sent.
     pub fn problem(&self, kind: problem::Type) -> IntCounter {
         one(&self.problems, kind.as_str())
@@ -275,7 +317,21 @@ impl New<'_> {
     }
 
     fn counters(&self, name: &str, help: &str, label: &str) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        self.table(name, help, &[label])
+    }
+
+    fn refusals(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Tokens that did not count, by reason.";
+        self.counters("promcast_gateway_refused_tokens_total", help, "reason")
+    }
+
+    fn reads(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Reads of the Prometheus API, by what was read and what became of it.";
+        self.table("promcast_gateway_reads_total", help, &["endpoint", "outcome"])
+    }
+
+    fn table(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(counters.clone()))?;
         Ok(counters)
     }

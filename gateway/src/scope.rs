@@ -17,12 +17,14 @@ mod enforce;
 mod guard;
 pub mod labels;
 mod position;
+mod select;
 mod tokens;
 
 pub use canonical::Invalid;
 pub use enforce::Refusal;
 pub use guard::QUERY_CHARS_MAX;
 pub use labels::Labels;
+pub use select::{Selection, selected};
 
 /// Queries checked at once. Checking is short work; this bounds what a flood of bad ones can take.
 const CHECKS_AT_ONCE: usize = 4;
@@ -135,19 +137,37 @@ impl Scope {
         datasource: Datasource,
         query: String,
     ) -> Result<Grant, Error> {
-        if !self.datasources.contains(&datasource) {
-            return Err(Error::Datasource(datasource));
-        }
+        self.knows(&datasource)?;
+        let (sight, labels) = (sight.clone(), self.labels.clone());
+        let (scoped, given) = self.check(move || (scoped(&query, &sight, &labels), query)).await?;
+        Ok(Grant { topic: Topic::new(datasource, scoped?), given })
+    }
+
+    /// What is selected by any of `selectors`, or everything where there are none, as far as `sight` goes.
+    pub async fn select(
+        &self,
+        sight: &Sight,
+        datasource: Datasource,
+        selectors: Vec<String>,
+    ) -> Result<Selection, Error> {
+        self.knows(&datasource)?;
+        let (seen, labels) = (sight.clone(), self.labels.clone());
+        let selectors = self.check(move || selected(&selectors, &seen, &labels)).await??;
+        Ok(Selection { datasource, selectors, is_all: *sight == Sight::All })
+    }
+
+    fn knows(&self, datasource: &Datasource) -> Result<(), Error> {
+        let known = self.datasources.contains(datasource);
+        if known { Ok(()) } else { Err(Error::Datasource(datasource.clone())) }
+    }
+
+    /// Runs a check where a panic of the parser ends it alone and not the gateway.
+    async fn check<T: Send + 'static>(&self, check: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         // The semaphore is never closed; should it be, checking unbounded is the lesser evil.
         let _turn = self.checks.acquire().await.ok();
-        let (sight, labels) = (sight.clone(), self.labels.clone());
-        // The parser runs where a panic in it ends one check and not the gateway.
-        let checked = spawn_blocking(move || (scoped(&query, &sight, &labels), query)).await;
-        match checked {
-            Ok((scoped, given)) => Ok(Grant { topic: Topic::new(datasource, scoped?), given }),
-            Err(error) if error.is_panic() => Err(Error::Query(Invalid::Unparsable)),
-            Err(error) => Err(Error::Check(error)),
-        }
+        spawn_blocking(check).await.map_err(|error| {
+            if error.is_panic() { Error::Query(Invalid::Unparsable) } else { Error::Check(error) }
+        })
     }
 }
 

@@ -141,8 +141,8 @@ impl Prometheus {
         let ours: String =
             exposition.lines().filter(|line| line.contains(&handler)).collect::<Vec<_>>().join("\n");
         let count = sum(&ours, "prometheus_http_requests_total");
-        // A count of requests is a whole number far below 2^53.
-        format!("{count:.0}").parse().expect("a count")
+        // A count of requests is a whole number far below 2^53; a sum of none is a negative zero.
+        format!("{:.0}", count.abs()).parse().expect("a count")
     }
 
     /// Stops it in order: nobody answers at its address any more.

@@ -37,7 +37,7 @@ fn key() -> Key {
 }
 
 fn frame(memory: &Memory, tick: i64, data: &str, told: &str) -> Frame {
-    let json = format!(r#"{{"topic":"{}","tick":{tick},"took_ms":3,"data":{data}{told}}}"#, key());
+    let json = format!(r#"{{"topic":"{}","tick":{tick},"took_ms":12,"data":{data}{told}}}"#, key());
     let outcome = Outcome::Result(Body::pack(json.into_bytes()).unwrap());
     let update = Update { key: key(), tick: Tick::from_millis(tick), took_ms: 3, outcome };
     Frame::of_update(update, 1 << 20, memory).unwrap()
@@ -108,6 +108,27 @@ async fn the_fold_of_the_documentation_gives_back_what_came() {
     let script = folder.path().join("fold.mjs");
     std::fs::write(&script, format!("{fold}{DRIVER}")).unwrap();
     assert_eq!(node(&script, &lines, &folder).await, [json!({ "folded": updates.len() })]);
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_what_is_sent() {
+    let sample = |gpu: u32, value: &str| {
+        format!(r#"{{"metric":{{"gpu":"{gpu}"}},"value":[1764000003.007,"{value}"]}}"#)
+    };
+    let (one, other) = (sample(0, "71"), sample(1, "NaN"));
+    let text = |event: &[u8]| String::from_utf8(event.to_vec()).unwrap();
+    let memory = Memory::new(key());
+    let compact = frame(&memory, 1_764_000_003_007, &vector(&[&one, &other]), "");
+    let compact = compact.rendered(Format::Compact);
+    let single = frame(&memory, 1_764_000_003_007, &vector(&[&one]), "");
+    for example in [
+        text(&compact.schema().unwrap().event()),
+        text(&compact.whole()),
+        format!("{}\n", parts(&single.head()).1),
+        format!("{}\n", framed(&single)),
+    ] {
+        assert!(DOCUMENT.contains(example.trim_end()), "docs/formats.md lacks\n{example}");
+    }
 }
 
 fn frames_script() -> PathBuf {

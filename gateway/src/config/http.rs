@@ -1,6 +1,7 @@
 //! `[http]`: the listener for clients.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -40,6 +41,16 @@ pub struct Http {
     /// A client that acknowledges nothing for so long is closed by the system (TCP_USER_TIMEOUT, Linux only).
     #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub unacknowledged: Duration,
+    /// Reads (`/api/v1/query` and the like) an address may make in each second, once the burst is used up. Where a dashboard server
+    /// asks on behalf of many, all of them have its address unless it is one of `trusted_proxies`.
+    #[arg(long, env, default_value = "50")]
+    pub read_rate: NonZeroU32,
+    /// Reads an address may make at once after a quiet time. A dashboard that is opened makes one for each panel and each variable.
+    #[arg(long, env, default_value = "200")]
+    pub read_burst: NonZeroU32,
+    /// How long a read may take, such as `30s`. A caller's `timeout` can only make it shorter; pollers may be set to less.
+    #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration, serde(use_value_parser))]
+    pub read_timeout: Duration,
 }
 
 /// One of the two files without the other.

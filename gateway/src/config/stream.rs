@@ -39,9 +39,19 @@ pub struct Stream {
     /// outage. Beyond, a `gap` says what is lost.
     #[arg(long, env, default_value = "32")]
     pub history: u16,
-    /// The most bytes of updates kept of one topic.
+    /// The most bytes of updates kept of one topic, in all formats that are asked for.
     #[arg(long, env, default_value = "16777216")]
     pub history_bytes: usize,
+    /// The most ticks of one backfill. Beyond, it is refused with `result_too_large`.
+    #[arg(long, env, default_value = "2000")]
+    pub backfill_points: u64,
+    /// The most bytes of one backfill, before compression. Beyond, it fails with `result_too_large`. Pollers bound it too, by
+    /// `max_range_bytes`.
+    #[arg(long, env, default_value = "8388608")]
+    pub backfill_bytes: usize,
+    /// The most bytes of backfills kept for ten seconds, so that many who open a page at once ask for its past once. 0 keeps none.
+    #[arg(long, env, default_value = "67108864")]
+    pub backfill_cache_bytes: u64,
     /// How long a topic goes on when its last client has left, such as `15s`: a page that is reloaded finds it warm.
     #[arg(long, env, default_value = "15s", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub linger: Duration,
@@ -94,6 +104,8 @@ impl Stream {
             ("update_bytes", self.update_bytes == 0),
             ("lag", self.lag == 0),
             ("history", self.history == 0),
+            ("backfill_points", self.backfill_points == 0),
+            ("backfill_bytes", self.backfill_bytes == 0),
             ("heartbeat", self.heartbeat.is_zero()),
             ("comment", self.comment.is_zero()),
             ("max_lifetime", self.max_lifetime.is_zero()),

@@ -36,7 +36,7 @@ pub(super) struct Defaults {
     /// The interval where the client names none.
     pub(super) interval: Interval,
     /// The most ticks that one subscription gets as history.
-    pub(super) backfill_points: u32,
+    pub(super) backfill_points: u64,
     /// Now.
     pub(super) now: Tick,
 }
@@ -194,7 +194,7 @@ pub(super) fn read_backfill(text: &str, wanted: &[Wanted], defaults: Defaults) -
         parameter(format!("`backfill` must be a duration such as 15m or 1h30m, not `{shown}`"))
     })?;
     let shortest = wanted.iter().map(|wanted| wanted.interval).min().unwrap_or(defaults.interval);
-    let most = Duration::from_secs(u64::from(shortest.secs()) * u64::from(defaults.backfill_points));
+    let most = Duration::from_secs(u64::from(shortest.secs()).saturating_mul(defaults.backfill_points));
     if depth.is_zero() || depth > most {
         let detail = format!(
             "`backfill` of {shown} is too much: at most {} points are given, so up to {} with an interval of {} s",

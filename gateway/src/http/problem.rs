@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457): the one place where an error becomes a status.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -114,20 +116,25 @@ impl IntoResponse for Problem {
         if let Some(seconds) = retry_after(self.kind) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response.extensions_mut().insert(Counted(self.kind));
+        response.extensions_mut().insert(Told { kind: self.kind, detail: self.detail.into() });
         response
     }
 }
 
-/// Tells the counting layer what a response is.
-#[derive(Clone, Copy)]
-struct Counted(Type);
+/// Tells the layers around what a response is: one counts it, and one says it in another form.
+#[derive(Clone)]
+pub(super) struct Told {
+    /// The type.
+    pub(super) kind: Type,
+    /// What to change.
+    pub(super) detail: Arc<str>,
+}
 
 /// Counts problem documents.
 pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    if let Some(Counted(kind)) = response.extensions().get() {
-        metrics.problem(*kind).inc();
+    if let Some(told) = response.extensions().get::<Told>() {
+        metrics.problem(told.kind).inc();
     }
     response
 }

@@ -29,7 +29,7 @@ pub struct Rate(Arc<GovernorConfig<ByClient, NoOpMiddleware>>);
 
 /// A rate beyond what the limiter can count.
 #[derive(Debug, thiserror::Error)]
-#[error("`stream.open_rate` must be below a thousand million")]
+#[error("`stream.open_rate` and `http.read_rate` must be below a thousand million")]
 pub struct InvalidRate;
 
 impl Rate {

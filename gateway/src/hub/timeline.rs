@@ -166,6 +166,18 @@ impl Timeline {
         wanted
     }
 
+    /// The update that is here for the tick `at`, or the newest.
+    pub(super) fn frame(&self, at: Option<Tick>) -> Option<(Tick, Frame)> {
+        let arrived = |(tick, slot): (&Tick, &Slot)| match slot {
+            Slot::Arrived { frame, .. } => Some((*tick, frame.clone())),
+            Slot::Waiting { .. } | Slot::Lost(_) => None,
+        };
+        match at {
+            Some(tick) => self.slots.get_key_value(&tick).and_then(arrived),
+            None => self.slots.iter().rev().find_map(arrived),
+        }
+    }
+
     /// Makes a slot of each tick that has come due.
     fn schedule(&mut self, now: Now) {
         let from = self.scheduled;

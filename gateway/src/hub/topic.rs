@@ -105,6 +105,10 @@ impl Topic {
         new
     }
 
+    pub(super) fn frame(&self, at: Option<Tick>) -> Option<(Tick, Frame)> {
+        self.timeline.lock().frame(at)
+    }
+
     pub(super) fn doubt(&self) {
         self.timeline.lock().doubt();
     }

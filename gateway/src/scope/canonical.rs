@@ -63,12 +63,12 @@ pub(super) fn canonical(query: &str, sight: &Sight, labels: &Labels) -> Result<S
     }
 }
 
-fn syntax(query: &str, message: String) -> Invalid {
+pub(super) fn syntax(query: &str, message: String) -> Invalid {
     Invalid::Syntax { message, position: position::of_error(query) }
 }
 
 /// Refuses what the parser takes and prints with another meaning.
-fn faithful(expr: &Expr, query: &str) -> Result<(), Invalid> {
+pub(super) fn faithful(expr: &Expr, query: &str) -> Result<(), Invalid> {
     if has_byte_escape(query) {
         return Err(Invalid::Unprintable(
             "byte escapes (\\x80 and above) in strings are not supported; write the character itself",
@@ -93,7 +93,7 @@ fn has_byte_escape(query: &str) -> bool {
     })
 }
 
-const NO_FIXPOINT: &str = "the query is written in a way that cannot be printed back; leave out empty `ignoring ()` or `on ()` lists";
+pub(super) const NO_FIXPOINT: &str = "the query is written in a way that cannot be printed back; leave out empty `ignoring ()` or `on ()` lists";
 const BEFORE_EPOCH: &str = "`@` with a time before 1970 is not supported";
 const SELECTOR_OR: &str = "`or` between matchers inside braces is not PromQL; use `or` between two selectors";
 const PART_MILLIS: &str =

@@ -72,6 +72,25 @@ pub(super) fn is_restricted(mut expr: Expr, names: &Namespaces, labels: &Labels)
     each_selector(&mut expr, check).is_ok()
 }
 
+/// The selectors that select, together, what belongs to `names` of what each of `selectors` selects.
+pub(super) fn divide(
+    selectors: &[VectorSelector],
+    names: &Namespaces,
+    labels: &Labels,
+) -> Result<Vec<VectorSelector>, Refusal> {
+    let mut wall = Wall::new(names, labels, ADDED_BYTES_MAX);
+    let mut parts = Vec::new();
+    for selector in selectors {
+        parts.append(&mut wall.divide(selector)?);
+    }
+    Ok(parts)
+}
+
+/// Whether a selector that was printed and read again is restricted to `names`, whichever metric it is of.
+pub(super) fn is_part(selector: &VectorSelector, names: &Namespaces, labels: &Labels) -> bool {
+    selector::is_part(selector, names, labels)
+}
+
 /// Visits all selectors. An exhaustive match, so that a new kind of node in a later parser does not slip through.
 fn each_selector(
     expr: &mut Expr,

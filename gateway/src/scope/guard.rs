@@ -91,14 +91,38 @@ pub(super) fn check(query: &str) -> Result<(), Costly> {
         () if strings > STRINGS_MAX => Err(Costly::Strings(strings)),
         () if repetitions > REPETITIONS_MAX => Err(Costly::Repetitions(repetitions)),
         () => {
-            regexes(query)?;
+            regexes([query])?;
             number::check(query)
         }
     }
 }
 
+/// Judges several texts, each as a query of its own, and what they cost together as that of one.
+pub(super) fn check_all(queries: &[String]) -> Result<(), Costly> {
+    queries.iter().try_for_each(|query| check(query))?;
+    let chars = queries.iter().map(|query| query.chars().count()).sum();
+    if chars > QUERY_CHARS_MAX {
+        return Err(Costly::Long(chars));
+    }
+    regexes(queries.iter().map(String::as_str))
+}
+
 /// The strings behind `=~` and `!~`: no others are compiled.
-fn regexes(query: &str) -> Result<(), Costly> {
+fn regexes<'a>(queries: impl IntoIterator<Item = &'a str>) -> Result<(), Costly> {
+    let (mut count, mut work) = (0, 0u64);
+    for query in queries {
+        let (more, more_work) = regexes_in(query)?;
+        (count, work) = (count + more, work.saturating_add(more_work));
+    }
+    match () {
+        () if count > REGEXES_MAX => Err(Costly::Regexes(count)),
+        () if work > REGEX_WORK_MAX => Err(Costly::RegexWork),
+        () => Ok(()),
+    }
+}
+
+/// How many there are, and the work that they are.
+fn regexes_in(query: &str) -> Result<(usize, u64), Costly> {
     let (mut count, mut work, mut before) = (0, 0u64, "");
     for token in tokens(query) {
         if token.is_string() && before == "~" {
@@ -111,11 +135,7 @@ fn regexes(query: &str) -> Result<(), Costly> {
         }
         before = token.text;
     }
-    match () {
-        () if count > REGEXES_MAX => Err(Costly::Regexes(count)),
-        () if work > REGEX_WORK_MAX => Err(Costly::RegexWork),
-        () => Ok(()),
-    }
+    Ok((count, work))
 }
 
 /// The larger bound of each `{n}`, `{n,}` and `{n,m}`, added up.
@@ -148,6 +168,18 @@ mod tests {
         assert_eq!(check(&regexes(r"\\w+", 3)), Ok(()));
         assert_eq!(check(&regexes(r"\\w+", 8)), Err(Costly::RegexWork));
         assert_eq!(check(&regexes(r"a{10}{10}{10}{10}", 1)), Err(Costly::RegexWork));
+    }
+
+    #[test]
+    fn several_texts_may_cost_what_one_may() {
+        let texts = |text: &str, count| check_all(&vec![text.to_owned(); count]);
+        assert_eq!(texts("x", 1000), Ok(()));
+        assert_eq!(texts("xyz", 334), Err(Costly::Long(1002)));
+        assert_eq!(texts(r#"x{a=~"b"}"#, 33), Err(Costly::Regexes(33)));
+        assert_eq!(texts(r#"x{a=~"\\w+"}"#, 8), Err(Costly::RegexWork));
+        // An open string in one hides nothing of the next.
+        let hidden = ["x{a=\"".to_owned(), r#"y{a=~"\\w{290}"}"#.to_owned()];
+        assert_eq!(check_all(&hidden), Err(Costly::RegexWork));
     }
 
     #[test]

@@ -29,6 +29,17 @@ pub struct Rule {
     pins: Vec<(String, String)>,
 }
 
+/// The metrics that a rule counts for, in regular expressions over their names.
+#[derive(Debug)]
+pub(super) struct Share<'a> {
+    /// The rule.
+    pub(super) rule: &'a Rule,
+    /// A metric of the share fits this; nothing where any does.
+    pub(super) metrics: Option<String>,
+    /// It does not fit this: an earlier rule counts for what does.
+    pub(super) others: Option<String>,
+}
+
 /// Names of metrics: one, or all that begin or end with something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
@@ -88,6 +99,23 @@ impl Labels {
         self.0.iter().find(|rule| rule.pattern.fits(metric))
     }
 
+    /// All metrics, divided by how they say whose they are: neighbouring rules that say the same make one share. Each metric is
+    /// in the share of the first rule that fits it, and in no other.
+    pub(super) fn shares(&self) -> Vec<Share<'_>> {
+        let mut before: Vec<String> = Vec::new();
+        let alike = |one: &Rule, other: &Rule| one.label == other.label && one.pins == other.pins;
+        let groups = self.0.chunk_by(alike);
+        let shares = groups.filter_map(|group| {
+            let rule = group.first()?;
+            let patterns: Vec<_> = group.iter().map(|rule| rule.pattern.regex()).collect();
+            let others = (!before.is_empty()).then(|| before.join("|"));
+            let metrics = (!group.iter().any(Rule::is_for_all)).then(|| patterns.join("|"));
+            before.extend(patterns);
+            Some(Share { rule, metrics, others })
+        });
+        shares.collect()
+    }
+
     /// The rule for all metrics, where there is no difference between them.
     pub(super) fn of_all(&self) -> Option<&Rule> {
         let last = self.0.last()?;
@@ -134,6 +162,16 @@ impl Pattern {
             Self::Exact(name) => metric == name,
             Self::Prefix(prefix) => metric.starts_with(prefix.as_str()),
             Self::Suffix(suffix) => metric.ends_with(suffix.as_str()),
+        }
+    }
+
+    /// The same as a regular expression that must match all of a name. What a pattern is made of means itself in one. The dot
+    /// takes a line break too, which newer upstreams allow in a name.
+    fn regex(&self) -> String {
+        match self {
+            Self::Exact(name) => name.clone(),
+            Self::Prefix(prefix) => format!("{prefix}(?s:.*)"),
+            Self::Suffix(suffix) => format!("(?s:.*){suffix}"),
         }
     }
 }
@@ -229,6 +267,24 @@ mod tests {
         assert_eq!(labels.of_all(), None);
         assert!(Labels::new(&["DCGM_*=n", "*=n"]).unwrap().of_all().is_some());
         assert!(Labels::new(&[r#"DCGM_*=n{p="1"}"#, "*=n"]).unwrap().of_all().is_none());
+    }
+
+    #[test]
+    fn each_metric_is_in_one_share() {
+        let labels = Labels::new(&["a_*=x", "*_b=x", "c=y", r#"a_c*=x{p="1"}"#, "*=x"]).unwrap();
+        let shares = labels.shares();
+        let told: Vec<_> =
+            shares.iter().map(|share| (share.metrics.as_deref(), share.others.as_deref())).collect();
+        let first = "a_(?s:.*)|(?s:.*)_b";
+        let others = [first.to_owned(), format!("{first}|c"), format!("{first}|c|a_c(?s:.*)")];
+        let expected = [
+            (Some(first), None),
+            (Some("c"), Some(others[0].as_str())),
+            (Some("a_c(?s:.*)"), Some(others[1].as_str())),
+            (None, Some(others[2].as_str())),
+        ];
+        assert_eq!(told, expected);
+        assert!(Labels::none().shares().is_empty());
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Default for Datasource {
             query_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
             max_concurrent: number(16),
-            max_asks: number(4),
+            max_asks: number(16),
             max_response_bytes: number(16 << 20),
             max_encoded_bytes: number(1 << 20),
             max_range_bytes: number(8 << 20),

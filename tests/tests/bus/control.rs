@@ -21,7 +21,7 @@ async fn answer(mut questions: mpsc::Receiver<Question>, replica: &str) {
 fn name(reply: &Reply) -> &str {
     match reply {
         Reply::Status { replica, .. } => replica,
-        Reply::Closed | Reply::NotHeld => panic!("{reply:?}"),
+        Reply::Closed | Reply::NotHeld | Reply::Changed(_) | Reply::Refused { .. } => panic!("{reply:?}"),
     }
 }
 

@@ -11,7 +11,7 @@ import { type End, ended, failed, next, problemOf } from "./policy.js";
 import { local, Problem } from "./problem.js";
 import { Session } from "./session.js";
 import { type Phase, staleFrom } from "./status.js";
-import { type Amendment, type Endpoint, type Opening, read, request } from "./stream.js";
+import { type Amendment, abortable, type Endpoint, type Listener, type Opening, read, request } from "./stream.js";
 import type { Token } from "./token.js";
 
 /** What all connections of a client have in common. */
@@ -48,8 +48,6 @@ export class Connection {
   #paused = false;
   #running = false;
   #amending = false;
-  /** Since the last look at what is wanted, while that was being brought about. */
-  #changedMeanwhile = false;
   #live: Live | undefined;
   #attempt = 0;
   #retryMs: number | undefined;
@@ -227,11 +225,12 @@ export class Connection {
       const response = await request(this.#edge, this.#settings.endpoint, token, {
         ...{ method: "POST", body, accept: "text/event-stream", signal: live.signal },
       });
-      await read(response, {
+      const listener: Listener = {
         event: (name, data) => this.#event(live, name, data),
         retry: (ms) => (this.#retryMs = ms),
         life: () => live.life(),
-      });
+      };
+      await read(response, listener, live.signal);
       live.end(ended(live.session.shutdown));
     } catch (fault) {
       live.end(fault instanceof Problem ? failed(fault) : ended(live.session.shutdown, fault));
@@ -243,7 +242,7 @@ export class Connection {
   }
 
   async #token(live: Live): Promise<string | null> {
-    const token = await Promise.race([this.#settings.token.current(), live.aborted()]);
+    const token = await abortable(live.signal, this.#settings.token.current());
     this.#tokenUsed = token;
     return token;
   }
@@ -275,9 +274,8 @@ export class Connection {
 
   async #amend(live: Live): Promise<void> {
     const id = live.session.connected?.connection_id;
-    if (id === undefined) return;
-    this.#changedMeanwhile = this.#amending;
-    if (this.#amending) return;
+    // What changes while it is at work it sees by itself.
+    if (id === undefined || this.#amending) return;
     this.#amending = true;
     const problem = await amend(live.session, {
       standing: () => live.over === undefined && this.#wires.size > 0,
@@ -289,7 +287,6 @@ export class Connection {
     this.#amending = false;
     if (problem?.status === 401) live.end({ kind: "refused", problem });
     else if (problem !== undefined) live.end({ kind: "gone" });
-    if (this.#changedMeanwhile) this.touch();
   }
 
   async #patch(live: Live, id: string, body: Amendment): Promise<void> {
@@ -303,7 +300,7 @@ export class Connection {
         ...{ method: "PATCH", path: `/${encodeURIComponent(id)}`, body, accept: "application/json" },
         signal: limit.signal,
       });
-      await response.text();
+      await abortable(limit.signal, response.text());
     } catch (fault) {
       throw fault instanceof Problem ? fault : local("unreachable", "the gateway cannot be reached", fault);
     } finally {

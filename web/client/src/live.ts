@@ -38,13 +38,6 @@ export class Live {
     this.#controller.abort();
   }
 
-  /** Rejects when it ends. */
-  aborted(): Promise<never> {
-    return new Promise((_, reject) => {
-      this.signal.addEventListener("abort", () => reject(this.signal.reason));
-    });
-  }
-
   life(): void {
     this.#lifeAt = this.#edge.now();
   }

@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   "upstream_malformed",
   "result_too_large",
   "result_too_many_series",
+  "poller_unanswered",
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
@@ -48,6 +49,8 @@ export const PROBLEM_TYPES = [
   "not-acceptable",
   "uri-too-long",
   "headers-too-large",
+  "body-too-large",
+  "unsupported-media-type",
   "rate-limited",
   "user-limit",
   "at-capacity",
@@ -101,6 +104,12 @@ export interface Remarks {
   readonly infos?: readonly string[];
 }
 
+/** Where a subscription goes on: with the current tick, after the one that was named, or likewise with ticks out of reach,
+ * from `from` to `to` (Unix milliseconds): a backfill or a gap follows. */
+export type Resume =
+  | { readonly outcome: "live" | "resumed" }
+  | { readonly outcome: "gap"; readonly from: number; readonly to: number };
+
 /** A subscription as the gateway took it. */
 export interface Subscribed {
   readonly id: string;
@@ -109,11 +118,7 @@ export interface Subscribed {
   readonly datasource: string;
   /** Seconds. */
   readonly interval: number;
-  /** Where it goes on: with the current tick, after the one that was named, or likewise with ticks lost. */
-  readonly outcome: "live" | "resumed" | "gap";
-  /** With `gap`: the first and the last lost tick, Unix milliseconds. */
-  readonly from?: number;
-  readonly to?: number;
+  readonly resume: Resume;
 }
 
 /** `connected`: the first event of a stream. */

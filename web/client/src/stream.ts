@@ -45,13 +45,14 @@ export async function request(
   const init: RequestInit = { method, headers, body: JSON.stringify(body), signal, cache: "no-store" };
   let response: Response;
   try {
-    response = await fetch(endpoint.url + path, { ...init, credentials: endpoint.credentials });
+    const answer = fetch(endpoint.url + path, { ...init, credentials: endpoint.credentials });
+    response = await abortable(signal, answer);
   } catch (cause) {
     throw local("unreachable", "the gateway cannot be reached", cause);
   }
   const type = response.headers.get("content-type") ?? "";
   if (response.status === 200 && type.startsWith(accept)) return response;
-  const problem = await fromResponse(response, now());
+  const problem = await abortable(signal, fromResponse(response, now()));
   await response.body?.cancel().catch(() => {});
   throw problem;
 }
@@ -65,7 +66,7 @@ interface Request {
 }
 
 /** Reads a stream to its end. An event that is cut off is none. What a listener throws ends the reading. */
-export async function read(response: Response, listener: Listener): Promise<void> {
+export async function read(response: Response, listener: Listener, signal: AbortSignal): Promise<void> {
   const parser = createParser({
     onEvent: ({ event, data }) => listener.event(event ?? "message", data),
     onRetry: listener.retry,
@@ -73,10 +74,24 @@ export async function read(response: Response, listener: Listener): Promise<void
   const decoder = new TextDecoder();
   const reader = response.body?.getReader();
   if (reader === undefined) return;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    listener.life();
-    parser.feed(decoder.decode(value, { stream: true }));
-  }
+  const pump = async () => {
+    while (!signal.aborted) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      listener.life();
+      parser.feed(decoder.decode(value, { stream: true }));
+    }
+  };
+  await abortable(signal, pump());
+}
+
+/** Rejects when the signal does. A `fetch` that is aborted just as its response ends may leave a read that never settles,
+ * in Node.js at least. */
+export function abortable<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }

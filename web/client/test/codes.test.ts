@@ -1,4 +1,4 @@
-/** The lists of codes are the gateway's own: read from its source, so that neither can change alone. */
+/** The lists of codes are held against the gateway's source: what it can say, the types know. */
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -17,10 +17,13 @@ test.each([
   ["GapReason", GAP_REASONS],
   ["ShutdownCode", SHUTDOWN_CODES],
 ])("%s", (name, codes) => {
-  expect(codes).toEqual(spellings(name));
+  const spelled = spellings(name);
+  expect(spelled).not.toEqual([]);
+  expect(codes).toEqual(expect.arrayContaining(spelled));
 });
 
 test("problem types", () => {
   const spelled = [...source("problem.rs").matchAll(/Self::\w+ => "([a-z-]+)",/g)].map(([, spelling]) => spelling);
-  expect(PROBLEM_TYPES).toEqual(spelled);
+  expect(spelled).not.toEqual([]);
+  expect(PROBLEM_TYPES).toEqual(expect.arrayContaining(spelled));
 });

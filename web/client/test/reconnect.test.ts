@@ -107,6 +107,44 @@ test.each(["closed_by_request", "access_revoked", "token_expired"])("%s is the e
   expect(w.time.waits).toEqual([]);
 });
 
+test("a shutdown counts that comes together with the end of the response", async () => {
+  const w = await world();
+  const { told } = w.subscribe(w.client(), UP);
+  const stream = (await w.gateway.request()).connect().update("up", 5_000);
+  await until(() => told.ticks.length === 1);
+  stream.send("shutdown", { code: "draining", reconnect: true, message: "going" }, "retry: 1234\n").end();
+  await until(() => told.phase === "reconnecting");
+  expect(w.time.waits[0]).toBe(1_234);
+});
+
+test("nothing counts that comes behind a shutdown", async () => {
+  const w = await world();
+  const { told } = w.subscribe(w.client(), UP);
+  const stream = (await w.gateway.request()).connect().update("up", 5_000);
+  await until(() => told.ticks.length === 1);
+  const shutdown = JSON.stringify({ code: "draining", reconnect: true, message: "going" });
+  const data = { resultType: "vector", result: [] };
+  const update = JSON.stringify({ topic: "topic:up", tick: 10_000, took_ms: 1, data });
+  stream.raw(`event: shutdown\ndata: ${shutdown}\n\nevent: metric-update\ndata: ${update}\n\n`);
+  await until(() => told.phase === "reconnecting");
+  expect(told.ticks).toEqual([5_000]);
+});
+
+test("a reconnect that was asked for is no failure", async () => {
+  const w = await world();
+  const client = w.client();
+  const { told } = w.subscribe(client, UP);
+  const stream = (await w.gateway.request()).connect().update("up", 5_000);
+  await until(() => told.ticks.length === 1);
+  client.reconnect();
+  await stream.closed;
+  const again = await w.gateway.request();
+  expect(again.body.subscriptions[0]?.after).toBe(5_000);
+  again.connect().update("up", 10_000);
+  await until(() => told.ticks.length === 2);
+  expect(told.statuses.map(({ phase }) => phase)).not.toContain("reconnecting");
+});
+
 test("Retry-After is waited for, and some more, so that not all come back in the same second", async () => {
   const w = await world();
   w.subscribe(w.client(), UP);

@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use promcast_proto::body::Body;
 use promcast_proto::code::{ErrorCode, GapReason};
 use promcast_proto::tick::{Grid, Interval, Phase, Tick};
 use promcast_proto::topic::{Datasource, Topic};
-use promcast_proto::update::{Outcome as Result_, Update};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
-use crate::sse::{Format, Memory};
+
+mod bytes;
 
 const START: i64 = 1_764_000_001_000;
 const QUICK: Duration = Duration::from_millis(10);
@@ -350,56 +349,6 @@ fn a_tick_of_a_clock_that_is_ahead_is_taken_once() {
     assert_eq!(bench.read(&mut reader), []);
 }
 
-#[test]
-fn bytes_are_bounded() {
-    let mut bench = Bench::new();
-    bench.timeline.limits.bytes = 10 * frame(at(0)).size();
-    bench.attach(5, None);
-    for _ in 0..30 {
-        bench.wait(5_000);
-        bench.serve();
-    }
-    assert!(bench.timeline.bytes() <= bench.timeline.limits.bytes + frame(at(0)).size());
-    assert!(bench.timeline.bytes() > bench.timeline.limits.bytes / 2, "less is kept than may be");
-}
-
-#[test]
-fn formats_that_are_asked_for_later_count() {
-    let mut bench = Bench::new();
-    bench.attach(5, None);
-    let topic = Topic::new(Datasource::default(), "up".to_owned()).key();
-    let memory = Memory::new(topic);
-    for n in 0..10 {
-        let (tick, json) = (at(4_000 + n * 5_000), update_json());
-        let outcome = Result_::Result(Body::pack(json).unwrap());
-        let frame =
-            Frame::of_update(Update { key: topic, tick, took_ms: 1, outcome }, 1 << 20, &memory).unwrap();
-        bench.wait(5_000);
-        assert!(bench.timeline.arrived(tick, QUICK, frame, bench.now));
-    }
-    let as_it_came = bench.timeline.bytes();
-    bench.timeline.limits.bytes = as_it_came;
-    for slot in bench.timeline.slots.values() {
-        if let Slot::Arrived { frame, .. } = slot {
-            for format in Format::ALL {
-                frame.rendered(format);
-            }
-        }
-    }
-    let in_all_formats = bench.timeline.bytes();
-    assert!(in_all_formats > as_it_came, "other formats do not count");
-    bench.wait(5_000);
-    bench.timeline.plan(true, bench.now);
-    assert!(bench.timeline.bytes() <= as_it_came, "the oldest are not dropped");
-    assert!(bench.timeline.bytes() > 0);
-}
-
-/// An update of one series.
-fn update_json() -> Vec<u8> {
-    let data = r#"{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"1"]}]}"#;
-    format!(r#"{{"topic":"t","tick":1,"took_ms":1,"data":{data}}}"#).into_bytes()
-}
-
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -511,4 +460,15 @@ proptest! {
             prop_assert!(watcher.last >= watcher.grid.at_or_before(bench.now.wall));
         }
     }
+}
+
+#[test]
+fn an_update_that_is_here_is_found_by_its_tick() {
+    let mut bench = Bench::new();
+    let (_reader, _) = bench.attach(5, None);
+    assert_eq!(bench.timeline.frame(None).map(|(tick, _)| tick), None);
+    let ticks = bench.serve();
+    let found = |at| bench.timeline.frame(at).map(|(tick, _)| tick);
+    assert_eq!((found(None), found(ticks.first().copied())), (ticks.last().copied(), ticks.first().copied()));
+    assert_eq!(found(Some(at(1))), None);
 }

@@ -2,11 +2,11 @@
 
 use promql_parser::label::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::parser::VectorSelector;
-use promql_parser::parser::token::T_EQL_REGEX;
+use promql_parser::parser::token::{T_EQL_REGEX, T_NEQ_REGEX};
 
 use super::Refusal;
 use crate::auth::sight::{Namespace, Namespaces};
-use crate::scope::labels::{Labels, Rule};
+use crate::scope::labels::{Labels, Rule, Share};
 
 /// What is put before each selector of one query.
 pub(super) struct Wall<'a> {
@@ -27,6 +27,37 @@ impl<'a> Wall<'a> {
     /// of the added one too, so that a query for a namespace that is not the caller's is refused and not just empty.
     pub(super) fn restrict(&mut self, selector: &mut VectorSelector) -> Result<(), Refusal> {
         let rule = rule(selector, self.labels)?;
+        self.restrict_by(rule, selector)
+    }
+
+    /// Divides a selector into one for each share of the metrics, where it does not say which metric it means. Together they
+    /// select what is the caller's of all that it selects. Shares that can have nothing of that are left out.
+    pub(super) fn divide(&mut self, selector: &VectorSelector) -> Result<Vec<VectorSelector>, Refusal> {
+        match rule(selector, self.labels) {
+            Ok(rule) => {
+                let mut whole = selector.clone();
+                return self.restrict_by(rule, &mut whole).map(|()| vec![whole]);
+            }
+            Err(Refusal::UnnamedMetric) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        let mut parts = Vec::new();
+        for share in self.labels.shares().iter().filter(|share| is_possible(selector, share.rule)) {
+            let mut part = selector.clone();
+            for matcher in names(share)? {
+                self.room = self.room.checked_sub(matcher.value.len()).ok_or(Refusal::Long)?;
+                part.matchers.matchers.push(matcher);
+            }
+            match self.restrict_by(share.rule, &mut part) {
+                Ok(()) => parts.push(part),
+                Err(Refusal::Forbidden) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        if parts.is_empty() { Err(Refusal::Forbidden) } else { Ok(parts) }
+    }
+
+    fn restrict_by(&mut self, rule: &Rule, selector: &mut VectorSelector) -> Result<(), Refusal> {
         let own = &selector.matchers.matchers;
         let passes = |name: &&Namespace| {
             own.iter().filter(|matcher| matcher.name == rule.label()).all(|matcher| admits(matcher, name))
@@ -66,7 +97,32 @@ impl<'a> Wall<'a> {
 
 /// Whether its matchers, all together, hold for nobody's series but those of `names`.
 pub(super) fn is_restricted(selector: &VectorSelector, names: &Namespaces, labels: &Labels) -> bool {
-    let Ok(rule) = rule(selector, labels) else { return false };
+    rule(selector, labels).is_ok_and(|rule| is_restricted_by(rule, selector, names))
+}
+
+/// Whether it is restricted, or is the part for one share of the metrics and restricted as that share has to be.
+pub(super) fn is_part(selector: &VectorSelector, names: &Namespaces, labels: &Labels) -> bool {
+    let all = &selector.matchers.matchers;
+    let is_of = |share: &Share<'_>| {
+        let told = |name: &Option<String>, is: fn(&MatchOp) -> bool| {
+            let says = |value: &str| {
+                all.iter()
+                    .any(|matcher| matcher.name == METRIC_NAME && is(&matcher.op) && matcher.value == value)
+            };
+            name.as_deref().is_none_or(says)
+        };
+        told(&share.metrics, |op| matches!(op, MatchOp::Re(_)))
+            && told(&share.others, |op| matches!(op, MatchOp::NotRe(_)))
+            && is_restricted_by(share.rule, selector, names)
+    };
+    match rule(selector, labels) {
+        Ok(rule) => is_restricted_by(rule, selector, names),
+        Err(Refusal::UnnamedMetric) => labels.shares().iter().any(is_of),
+        Err(_) => false,
+    }
+}
+
+fn is_restricted_by(rule: &Rule, selector: &VectorSelector, names: &Namespaces) -> bool {
     let all = &selector.matchers.matchers;
     let pinned = rule.pins().all(|(label, value)| all.contains(&equal(label, value)));
     let is_ours = |name: &str| name.parse::<Namespace>().is_ok_and(|name| names.contains(&name));
@@ -91,6 +147,25 @@ fn rule<'a>(selector: &VectorSelector, labels: &'a Labels) -> Result<&'a Rule, R
         None => labels.of_all(),
     }
     .ok_or(Refusal::UnnamedMetric)
+}
+
+/// What the name of a metric must be, and must not be, to be of a share.
+fn names(share: &Share<'_>) -> Result<Vec<Matcher>, Refusal> {
+    let of = |op, value: &Option<String>| {
+        let matcher = |value: &String| Matcher::new_matcher(op, METRIC_NAME.to_owned(), value.clone());
+        value.as_ref().map(matcher)
+    };
+    let both = [of(T_EQL_REGEX, &share.metrics), of(T_NEQ_REGEX, &share.others)];
+    both.into_iter().flatten().collect::<Result<_, _>>().map_err(|_| Refusal::Unknown)
+}
+
+/// Whether a selector can have anything that a rule's pins let pass. So a caller who asks for a namespace that is not theirs is
+/// refused, and is not told in another way that they see nothing of it.
+fn is_possible(selector: &VectorSelector, rule: &Rule) -> bool {
+    let own = &selector.matchers.matchers;
+    rule.pins().all(|(label, value)| {
+        own.iter().filter(|matcher| matcher.name == label).all(|matcher| matcher.is_match(value))
+    })
 }
 
 /// Whether a matcher lets a namespace pass, as Prometheus would judge: a regular expression must match all of the name.

@@ -89,7 +89,7 @@ export class Exchange {
 
 export function subscribed(ask: Ask) {
   const { id, query, interval } = ask;
-  return { id, topic: `topic:${query}`, query, datasource: "default", interval, outcome: "live" };
+  return { id, topic: `topic:${query}`, query, datasource: "default", interval, resume: { outcome: "live" } };
 }
 
 export class FakeGateway {

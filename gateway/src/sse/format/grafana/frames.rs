@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::Error;
 use super::columns::{self, Column, Kind};
 use super::legend;
+use crate::sse::format::name;
 
 /// What a result is told as: one frame, whose `schema` and `data` are members of the event, or a list `frames`.
 #[derive(Serialize)]
@@ -194,9 +195,7 @@ impl<'a> Field<'a> {
         // Grafana tells the columns of successive frames apart by name and type alone, so that each series needs a name
         // of its own; what people read is the display name.
         let (name, config) = match column.labels {
-            Some(labels) => {
-                (super::super::name(&[labels.get()]), Some(Config { display: legend::of(labels)? }))
-            }
+            Some(labels) => (name(&[labels.get()]), Some(Config { display: legend::of(labels)? })),
             None => ("Value".to_owned(), None),
         };
         Ok(Self { name, r#type, info: Info { frame, nullable }, labels: column.labels, config })

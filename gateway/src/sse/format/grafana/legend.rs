@@ -8,12 +8,16 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Labels in the order in which they were written.
-struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+struct Labels<'a>(Vec<(Text<'a>, Text<'a>)>);
+
+/// A string of JSON, copied only where it has escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A series in PromQL, from its labels as a JSON object: `up{job="a"}`.
 pub(super) fn of(labels: &RawValue) -> Result<String, serde_json::Error> {
     let Labels(labels) = serde_json::from_str(labels.get())?;
-    let metric = labels.iter().find(|(name, _)| name == "__name__").map(|(_, value)| value);
+    let metric = labels.iter().find(|(name, _)| name.0 == "__name__").map(|(_, value)| &*value.0);
     let mut text = String::new();
     let mut inside = String::new();
     if let Some(metric) = metric {
@@ -23,7 +27,7 @@ pub(super) fn of(labels: &RawValue) -> Result<String, serde_json::Error> {
             quote(&mut inside, metric);
         }
     }
-    for (name, value) in labels.iter().filter(|(name, _)| name != "__name__") {
+    for (Text(name), Text(value)) in labels.iter().filter(|(name, _)| name.0 != "__name__") {
         inside.push_str(if inside.is_empty() { "" } else { "," });
         if is_plain(name, "") {
             inside.push_str(name);
