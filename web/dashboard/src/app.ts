@@ -1,7 +1,7 @@
 /** The page: its parts, and what one tells the other. */
 
 import type { State } from "@promcast/client";
-import { type Address, type Panel, PANELS_MAX, read, write } from "./address";
+import { type Address, PANELS_MAX, type Panel, read, write } from "./address";
 import { age } from "./age";
 import type { QuantityName } from "./catalogue";
 import { Link } from "./link";
@@ -26,6 +26,9 @@ const LINES: readonly QuantityName[] = [
   ...(["utilisation", "memory", "temperature", "power", "clock", "tensor"] as const),
   ...(["bandwidth", "memoryTemperature", "memoryClock"] as const),
 ];
+
+/** So many of them come before heatmap and timeline. */
+const FIRST = 6;
 
 /** Which topics the parts show that have more than one. */
 const STATS: readonly QuantityName[] = ["utilisation", "memory", "capacity", "temperature", "power", "xid"];
@@ -57,14 +60,21 @@ export class App {
     const ink = () => this.#themes.ink;
     const page = new Page(address);
     this.#page = page;
-    this.#bar = new Bar(address, this.#themes, (change) => this.#reload(change), () => this.#link.retry());
+    this.#bar = new Bar(
+      address,
+      this.#themes,
+      (change) => this.#reload(change),
+      () => this.#link.retry(),
+    );
     this.#filters = new Filters(page, ink, (filter) => this.#go({ ...this.#page.address, filter }));
     this.#heat = new Heat(page, ink);
     const lines = LINES.map((name) => new Lines(name, page, ink, (text) => this.#announce(text)));
     const [stats, states, gpus] = [new Stats(page), new States(page, ink), new Gpus(page)];
     const composer = new Composer((panel) => this.#add(panel));
     this.#filters.draw();
-    this.#grid.append(...lines.map(({ element }) => element), this.#heat.element, states.element, gpus.element, composer.element);
+    const [first, rest] = [lines.slice(0, FIRST), lines.slice(FIRST)];
+    const parts = [...first, this.#heat, states, ...rest, gpus, composer];
+    this.#grid.append(...parts.map(({ element }) => element));
     const main = h("main", { id: "main", tabindex: "-1" }, this.#filters.element, stats.element, this.#grid);
     const skip = h("a", { class: "skip", href: "#main" }, "Skip to the panels");
     skip.addEventListener("click", (event) => {
@@ -116,7 +126,8 @@ export class App {
     const before = this.#state?.phase;
     this.#state = state;
     const { problem, phase } = state;
-    if (phase === "failed" && (problem?.status === 401 || problem?.type === "token_expired")) this.#door.ask(problem.message);
+    if (phase === "failed" && (problem?.status === 401 || problem?.type === "token_expired"))
+      this.#door.ask(problem.message);
     if (before !== undefined && before !== phase && phase !== "paused") this.#announce(live(this.#signs()).text);
     this.#tick();
   }
@@ -184,7 +195,12 @@ export class App {
   }
 
   #mount(panel: Panel): void {
-    const own = new Own(panel, this.#page.spanMs, () => this.#themes.ink, () => this.#remove(own));
+    const own = new Own(
+      panel,
+      this.#page.spanMs,
+      () => this.#themes.ink,
+      () => this.#remove(own),
+    );
     this.#owns.push(own);
     this.#grid.append(own.element);
     this.#shows.set(own.topic, [own]);

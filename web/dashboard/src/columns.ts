@@ -60,7 +60,10 @@ export class Columns<Key> {
   /** What is in the window now. The arrays are the window's own: read them, and keep them no longer than until it changes. */
   view(): View<Key> {
     const part = (column: Float64Array) => column.subarray(this.#start, this.#end);
-    return { times: part(this.#times), columns: new Map([...this.#columns].map(([key, column]) => [key, part(column)])) };
+    return {
+      times: part(this.#times),
+      columns: new Map([...this.#columns].map(([key, column]) => [key, part(column)])),
+    };
   }
 
   /** The newest value of each series that has one at the newest tick. */

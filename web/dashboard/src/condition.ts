@@ -33,7 +33,10 @@ export function conditions(now: Circumstances): Condition[] {
   const found: Condition[] = [];
   if (fault !== undefined) found.push({ kind: "error", text: told(fault) });
   if (status?.stale === true) {
-    found.push({ kind: "stale", text: `Stale${age === undefined ? "" : `: the newest data are ${duration(age)} old`}` });
+    found.push({
+      kind: "stale",
+      text: `Stale${age === undefined ? "" : `: the newest data are ${duration(age)} old`}`,
+    });
   }
   if (historyFault !== undefined) {
     found.push({ kind: "gap", text: `No history: ${historyFault.message}` });

@@ -35,8 +35,14 @@ export function choices(members: readonly Member[], { node, namespace }: Filter)
   const sorted = (names: Iterable<string>, chosen: string) =>
     [...new Set([...names, chosen])].filter((name) => name !== "").sort((one, other) => one.localeCompare(other));
   return {
-    nodes: sorted(members.map(({ gpu }) => gpu.node), node),
-    namespaces: sorted(members.flatMap(({ workloads }) => workloads.map((w) => w.namespace)), namespace),
+    nodes: sorted(
+      members.map(({ gpu }) => gpu.node),
+      node,
+    ),
+    namespaces: sorted(
+      members.flatMap(({ workloads }) => workloads.map((w) => w.namespace)),
+      namespace,
+    ),
   };
 }
 

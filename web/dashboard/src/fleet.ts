@@ -14,10 +14,10 @@ export const most: Fold = (values) => values.reduce((high, value) => Math.max(hi
  * Values of boards, where those of MIG instances are their board's, repeated: power and temperature are. Counted each, the
  * power of a board with seven instances would be seven times what it is.
  */
-export function ofBoards(members: readonly Member[], valueOf: (key: string) => number | undefined): number[] {
+export function ofBoards(members: readonly Member[], reading: (key: string) => number | undefined): number[] {
   const boards = new Map<string, number>();
   for (const { gpu } of members) {
-    const value = valueOf(gpu.key);
+    const value = reading(gpu.key);
     if (value === undefined || Number.isNaN(value)) continue;
     boards.set(gpu.board, Math.max(boards.get(gpu.board) ?? Number.NEGATIVE_INFINITY, value));
   }
@@ -25,9 +25,9 @@ export function ofBoards(members: readonly Member[], valueOf: (key: string) => n
 }
 
 /** Values of GPUs and MIG instances, each of its own. */
-export function ofParts(members: readonly Member[], valueOf: (key: string) => number | undefined): number[] {
+export function ofParts(members: readonly Member[], reading: (key: string) => number | undefined): number[] {
   return members.flatMap(({ gpu }) => {
-    const value = valueOf(gpu.key);
+    const value = reading(gpu.key);
     return value === undefined || Number.isNaN(value) ? [] : [value];
   });
 }

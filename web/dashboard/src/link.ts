@@ -46,10 +46,12 @@ export class Link {
   }
 
   #subscribe(client: Client, topic: Topic): Subscription {
-    const after = <Event>(act: (event: Event) => void) => (event: Event) => {
-      act(event);
-      this.#changed(topic);
-    };
+    const after =
+      <Event>(act: (event: Event) => void) =>
+      (event: Event) => {
+        act(event);
+        this.#changed(topic);
+      };
     return client.subscribe(
       { query: topic.query, interval: topic.interval },
       {

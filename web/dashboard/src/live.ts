@@ -26,7 +26,9 @@ export function live({ state, age, stale }: Signs): Live {
   switch (state?.phase) {
     case "live":
       if (age === undefined) return { kind: "late", text: "Waiting", age: told, detail };
-      return stale ? { kind: "late", text: "Stale", age: told, detail } : { kind: "live", text: "Live", age: told, detail };
+      return stale
+        ? { kind: "late", text: "Stale", age: told, detail }
+        : { kind: "live", text: "Live", age: told, detail };
     case "paused":
       return { kind: "paused", text: "Paused", age: told, detail: "nobody looks at the page" };
     case "reconnecting":

@@ -1,7 +1,7 @@
 /** What all parts of the page share: the topics, who is shown, and when. */
 
-import { age } from "./age";
 import { type Address, HOME } from "./address";
+import { age } from "./age";
 import { QUANTITIES, type QuantityName, query } from "./catalogue";
 import { type Circumstances, type Condition, conditions } from "./condition";
 import { shown } from "./filter";
@@ -27,7 +27,8 @@ export class Page {
   constructor(address: Address = HOME) {
     this.#address = address;
     this.spanMs = address.window * 60_000;
-    const topic = (name: QuantityName) => new Topic(query(name), address.interval, this.spanMs, (set) => gpuOf(set).key);
+    const topic = (name: QuantityName) =>
+      new Topic(query(name), address.interval, this.spanMs, (set) => gpuOf(set).key);
     const names = Object.keys(QUANTITIES) as QuantityName[];
     this.topics = Object.fromEntries(names.map((name) => [name, topic(name)])) as Record<QuantityName, Topic>;
   }

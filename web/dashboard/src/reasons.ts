@@ -39,5 +39,5 @@ export const STATES: Readonly<Record<State, string>> = {
   idle: "idle",
   capped: "power cap",
   slowed: "slowed (heat or hardware)",
-  other: "set by others",
+  other: "set by hand",
 };

@@ -29,3 +29,11 @@ export function path(times: ArrayLike<number>, values: ArrayLike<number>, box: B
   }
   return text;
 }
+
+/** The area between a line and the bottom. A line that is broken, or a single point, has none. */
+export function area(line: string, height: number): string {
+  const points = line.slice(1).split("L");
+  const [first, last] = [points[0]?.split(" ")[0], points.at(-1)?.split(" ")[0]];
+  if (points.length < 2 || line.lastIndexOf("M") !== 0 || first === undefined || last === undefined) return "";
+  return `${line}L${last} ${height}L${first} ${height}Z`;
+}

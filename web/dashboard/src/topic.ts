@@ -1,6 +1,15 @@
 /** What is known of one query: its points in the window, and how it is doing. No I/O. */
 
-import { type Backfill, type Failure, type Gap, type Labels, type Problem, type Status, samples, type Update } from "@promcast/client";
+import {
+  type Backfill,
+  type Failure,
+  type Gap,
+  type Labels,
+  type Problem,
+  type Status,
+  samples,
+  type Update,
+} from "@promcast/client";
 import type { Arrival } from "./age";
 import { Columns } from "./columns";
 
@@ -66,7 +75,8 @@ export class Topic {
     this.columns.trim(tick);
     this.#forgetGaps(tick);
     if (this.#arrival !== undefined && tick < this.#arrival.tick) return;
-    if ("tick" in event) [this.#fault, this.#arrival] = [undefined, { tick, at: now, intervalMs: this.interval * 1000 }];
+    if ("tick" in event)
+      [this.#fault, this.#arrival] = [undefined, { tick, at: now, intervalMs: this.interval * 1000 }];
     this.#labels.clear();
     for (const [key, metric] of known) this.#labels.set(key, metric);
   }
@@ -93,6 +103,7 @@ export class Topic {
 
   #forgetGaps(now: number): void {
     while (this.#gaps[0] !== undefined && this.#gaps[0].to < now - this.spanMs) this.#gaps.shift();
-    if (this.#historyFault !== undefined && (this.#historyFault.to ?? 0) < now - this.spanMs) this.#historyFault = undefined;
+    if (this.#historyFault !== undefined && (this.#historyFault.to ?? 0) < now - this.spanMs)
+      this.#historyFault = undefined;
   }
 }

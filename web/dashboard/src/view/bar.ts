@@ -1,6 +1,6 @@
 /** The bar on top: what this is, how the connection is, how far back and how often. */
 
-import { INTERVALS, WINDOWS, type Address } from "../address";
+import { type Address, INTERVALS, WINDOWS } from "../address";
 import type { Live } from "../live";
 import { choice, h, on, s, say } from "./dom";
 import type { Themes } from "./theme";
@@ -48,5 +48,10 @@ export class Bar {
 
 function logo(): SVGElement {
   const wave = s("path", { d: "M5 19h5l3-9 5 14 4-11 2 6h3", class: "wave" });
-  return s("svg", { viewBox: "0 0 32 32", class: "logo", "aria-hidden": "true" }, s("rect", { width: 32, height: 32, rx: 8 }), wave);
+  return s(
+    "svg",
+    { viewBox: "0 0 32 32", class: "logo", "aria-hidden": "true" },
+    s("rect", { width: 32, height: 32, rx: 8 }),
+    wave,
+  );
 }

@@ -29,6 +29,9 @@ export interface Picture {
 }
 
 const HEIGHT = 168;
+
+/** Steps of an axis in bytes: powers of two. */
+const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
 const SYNC = "time";
 
 export class Chart {
@@ -92,7 +95,11 @@ export class Chart {
       },
       axes: [
         { ...axis, grid: { show: false }, space: 70, size: 24, values: times },
-        { ...axis, grid, size: 58, space: 34, values: (_, values) => values.map((value) => format(value, unit)) },
+        {
+          ...{ ...axis, grid, size: 58, space: 34 },
+          ...(unit === "bytes" ? { incrs: BINARY } : {}),
+          values: (_, values) => values.map((value) => format(value, unit)),
+        },
       ],
       series: [{}, ...series.map((one) => line(one, ink))],
       plugins: [
@@ -136,11 +143,18 @@ function line({ title, hue }: Series, ink: Ink): uPlot.Series {
 }
 
 function same(one: readonly Series[], other: readonly Series[] | undefined): boolean {
-  return one.length === other?.length && one.every(({ key, title }, i) => other[i]?.key === key && other[i]?.title === title);
+  return (
+    one.length === other?.length && one.every(({ key, title }, i) => other[i]?.key === key && other[i]?.title === title)
+  );
 }
 
 /** From zero, or a little below the lowest; with room above the highest. */
-function range(min: number | null, max: number | null, low: number | undefined, high: number | undefined): [number, number] {
+function range(
+  min: number | null,
+  max: number | null,
+  low: number | undefined,
+  high: number | undefined,
+): [number, number] {
   const [least, most] = [Math.min(low ?? min ?? 0, min ?? 0), Math.max(high ?? max ?? 1, max ?? 1)];
   if (high !== undefined && most === high) return [least, most];
   return [least, most + (most - least || 1) * 0.06];

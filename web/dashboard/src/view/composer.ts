@@ -1,6 +1,6 @@
 /** The form that makes a panel of any PromQL query. */
 
-import { INTERVALS, type Panel, PANELS_MAX, PICTURES } from "../address";
+import { INTERVALS, PANELS_MAX, type Panel, PICTURES } from "../address";
 import { choice, h, on, say } from "./dom";
 
 const EXAMPLES = [
@@ -24,7 +24,12 @@ export class Composer {
     const examples = h("datalist", { id: "examples" }, ...EXAMPLES.map((text) => h("option", { value: text })));
     const intervals = INTERVALS.map((seconds) => [String(seconds), `${seconds} s`] as const);
     const interval = choice("Every", intervals, "5", () => {});
-    const picture = choice("Picture", PICTURES.map((name) => [name, name] as const), "line", () => {});
+    const picture = choice(
+      "Picture",
+      PICTURES.map((name) => [name, name] as const),
+      "line",
+      () => {},
+    );
     const label = h("label", { class: "query", for: "promql" }, "PromQL query");
     const submit = h("button", { type: "submit", class: "primary" }, "Add panel");
     const form = h("form", { class: "composer" }, h("div", { class: "query" }, label, query, examples));
@@ -34,7 +39,12 @@ export class Composer {
         event.preventDefault();
         const chosen = PICTURES.find((name) => name === picture.select.value) ?? "line";
         const added = add({ query: query.value.trim(), interval: Number(interval.select.value), picture: chosen });
-        say(this.#note, added ? "The panel is in the page's address: copy that to share it." : `There is room for ${PANELS_MAX} panels.`);
+        say(
+          this.#note,
+          added
+            ? "The panel is in the page's address: copy that to share it."
+            : `There is room for ${PANELS_MAX} panels.`,
+        );
         if (added) query.value = "";
       },
     });

@@ -6,7 +6,13 @@ const KEY = "promcast-token";
 
 export class Door {
   readonly #dialog = h("dialog", { class: "door", "aria-labelledby": "door" });
-  readonly #input = h("input", { id: "token", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
+  readonly #input = h("input", {
+    id: "token",
+    type: "password",
+    autocomplete: "off",
+    required: true,
+    spellcheck: "false",
+  });
   readonly #keep = h("input", { type: "checkbox", id: "keep" });
   readonly #problem = h("p", { class: "problem", role: "alert" });
 

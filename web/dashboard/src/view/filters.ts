@@ -25,8 +25,13 @@ export class Filters {
     const { members, address } = this.#page;
     const { filter } = address;
     const { nodes, namespaces } = choices(members, filter);
-    const list = (names: readonly string[], all: string) => [["", all] as const, ...names.map((name) => [name, name] as const)];
-    const node = choice("Node", list(nodes, "all nodes"), filter.node, (value) => this.#go({ ...filter, node: value }, "node"));
+    const list = (names: readonly string[], all: string) => [
+      ["", all] as const,
+      ...names.map((name) => [name, name] as const),
+    ];
+    const node = choice("Node", list(nodes, "all nodes"), filter.node, (value) =>
+      this.#go({ ...filter, node: value }, "node"),
+    );
     const namespace = choice("Namespace", list(namespaces, "all namespaces"), filter.namespace, (value) =>
       this.#go({ ...filter, namespace: value }, "namespace"),
     );

@@ -64,7 +64,8 @@ export class Gpus implements Drawable {
     });
     for (const key of this.#lines.keys()) if (!rows.some((row) => row.key === key)) this.#lines.delete(key);
     // Rows that stay where they are are left alone: whoever reads one is not thrown out.
-    const same = elements.length === this.#body.children.length && elements.every((row, i) => this.#body.children[i] === row);
+    const same =
+      elements.length === this.#body.children.length && elements.every((row, i) => this.#body.children[i] === row);
     if (!same) this.#body.replaceChildren(...elements);
   }
 
@@ -97,7 +98,12 @@ class Line {
 
   constructor() {
     const box = { viewBox: `0 -1 ${WIDTH} ${HEIGHT + 2}`, class: "spark", "aria-hidden": "true" };
-    const utilisation = h("td", { class: "utilisation" }, this.#utilisation.element, s("svg", box, this.#spark) as Node);
+    const utilisation = h(
+      "td",
+      { class: "utilisation" },
+      this.#utilisation.element,
+      s("svg", box, this.#spark) as Node,
+    );
     const memory = h("td", { class: "memory" }, this.#memory.element);
     this.element.append(this.#title, this.#workload, utilisation, memory);
     this.element.append(this.#temperature, this.#power, this.#clock, this.#xid);
@@ -128,7 +134,12 @@ class Meter {
   readonly #bar = h("i", { class: "fill" });
 
   constructor() {
-    this.element = h("span", { class: "meter" }, this.#text, h("i", { class: "track", "aria-hidden": "true" }, this.#bar));
+    this.element = h(
+      "span",
+      { class: "meter" },
+      this.#text,
+      h("i", { class: "track", "aria-hidden": "true" }, this.#bar),
+    );
   }
 
   draw(share: number | undefined, text: string): void {

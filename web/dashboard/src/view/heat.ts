@@ -60,7 +60,8 @@ export class Heat implements Drawable {
     this.#strip.draw({
       rows: series.map(({ title }) => title),
       ...{ from, to: newest, ink: this.#ink() },
-      paint: (ctx, row, area) => paint(ctx, cells[row], area, (value) => shade(ramp, (value - low) / (high - low || 1)), grid),
+      paint: (ctx, row, area) =>
+        paint(ctx, cells[row], area, (value) => shade(ramp, (value - low) / (high - low || 1)), grid),
       tell: (row, time) => format(cells[row]?.[Math.floor(((time - from) / spanMs) * bins)], unit),
     });
     this.#scale.replaceChildren(format(low, unit), gradient(ramp), format(high, unit));

@@ -1,7 +1,7 @@
 /** A panel of the reader's own: any query, as lines, a number, a heatmap or a table. */
 
 import type { Panel as Described } from "../address";
-import { NO_SERIES, conditions } from "../condition";
+import { conditions, NO_SERIES } from "../condition";
 import { binCount, binned, extent } from "../heatmap";
 import { keyOf, names } from "../naming";
 import { circumstances } from "../page";
@@ -77,7 +77,10 @@ export class Own implements Drawable {
   }
 
   #name(): void {
-    const labels = this.topic.labels.size > 0 ? this.topic.labels : new Map([...this.topic.columns.view().columns.keys()].map((key) => [key, {}]));
+    const labels =
+      this.topic.labels.size > 0
+        ? this.topic.labels
+        : new Map([...this.topic.columns.view().columns.keys()].map((key) => [key, {}]));
     const named = [...names(labels)].slice(0, SERIES_MAX);
     named.sort(([, one], [, other]) => one.localeCompare(other, "en", { numeric: true }));
     this.#series = named.map(([key, title], hue) => ({ key, title, hue }));

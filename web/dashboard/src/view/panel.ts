@@ -35,7 +35,11 @@ export class Panel {
       click: () => this.#turn(),
     });
     this.#toggle.setAttribute("aria-label", `${options.title} as a table`);
-    const name = h("h3", { id, title: options.about, class: options.mono === true ? "mono" : undefined }, options.title);
+    const name = h(
+      "h3",
+      { id, title: options.about, class: options.mono === true ? "mono" : undefined },
+      options.title,
+    );
     const tools = h("span", { class: "tools" }, ...(options.tools ?? []), this.#toggle);
     this.#table.hidden = true;
     this.element = h(

@@ -22,7 +22,8 @@ export class States implements Drawable {
 
   constructor(page: Page, ink: () => Ink) {
     [this.#page, this.#ink] = [page, ink];
-    const entry = (kind: string, text: string) => h("span", { class: "key" }, h("i", { class: `swatch ${kind}` }), text);
+    const entry = (kind: string, text: string) =>
+      h("span", { class: "key" }, h("i", { class: `swatch ${kind}` }), text);
     const keys = ORDER.map((state) => entry(`state-${state}`, STATES[state]));
     const legend = h("p", { class: "scale keys" }, ...keys, entry("xid", "XID error"));
     this.#panel = new Panel(h("div", {}, this.#strip.element, legend), {
@@ -87,7 +88,10 @@ export class States implements Drawable {
     });
     const head = h("tr", {}, ...["GPU", "from", "what", "for"].map((name) => h("th", { scope: "col" }, name)));
     const caption = "Clock limits and XID errors, the newest first";
-    return scrolling(caption, h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, ...cells)));
+    return scrolling(
+      caption,
+      h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, ...cells)),
+    );
   }
 }
 

@@ -6,7 +6,7 @@ import { hottest, mean, most, now, ofBoards, ofParts, overTime, sum } from "../f
 import { title } from "../gpu";
 import type { Page } from "../page";
 import { severalNodes } from "../roster";
-import { path } from "../sparkline";
+import { area, path } from "../sparkline";
 import { level } from "../thresholds";
 import { faults } from "../timeline";
 import { parts, type Unit } from "../units";
@@ -136,10 +136,6 @@ class Tile {
     const top = line.top ?? Math.max(1, ...line.values.filter((point) => !Number.isNaN(point))) * 1.15;
     const drawn = path(line.times, line.values, { width: WIDTH, height: HEIGHT, from, to, low: 0, high: top });
     this.#line.setAttribute("d", drawn);
-    // A line that is broken has no area below it.
-    const whole = drawn !== "" && drawn.lastIndexOf("M") === 0;
-    const start = drawn.slice(1).split(" ")[0] ?? "0";
-    const end = drawn.slice(drawn.lastIndexOf("L") + 1).split(" ")[0] ?? start;
-    this.#fill.setAttribute("d", whole ? `${drawn}L${end} ${HEIGHT}L${start} ${HEIGHT}Z` : "");
+    this.#fill.setAttribute("d", area(drawn, HEIGHT));
   }
 }

@@ -60,7 +60,12 @@ export class Strip {
       if (area.height >= 11) label(ctx, title, area, frame.ink);
       frame.paint(ctx, row, area);
     });
-    axis(ctx, frame, { left: this.#margin(width), top: height - AXIS, width: width - this.#margin(width), height: AXIS });
+    axis(ctx, frame, {
+      left: this.#margin(width),
+      top: height - AXIS,
+      width: width - this.#margin(width),
+      height: AXIS,
+    });
     this.#tell();
   }
 
