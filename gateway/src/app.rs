@@ -86,7 +86,13 @@ pub fn check(config: &Config) -> ExitCode {
     let pages = Pages::new(config.http.pages.as_deref()).err().map(|error| error.to_string());
     let upstreams = upstreams.into_iter().map(|error| error.to_string());
     let identity = identity::mistakes(config);
-    command::judge(bus.into_iter().chain(upstreams).chain(tls.map(|error| error.to_string())).chain(pages).chain(identity))
+    command::judge(
+        bus.into_iter()
+            .chain(upstreams)
+            .chain(tls.map(|error| error.to_string()))
+            .chain(pages)
+            .chain(identity),
+    )
 }
 
 /// A gateway that is ready to listen.

@@ -63,9 +63,7 @@ impl Pages {
             return if path == "/" { refuse_method(request).await } else { nothing_at(&path) };
         }
         match &self.0 {
-            Source::Plain if path == "/" => {
-                (headers("no-cache", PLAIN_POLICY), Html(PLAIN)).into_response()
-            }
+            Source::Plain if path == "/" => (headers("no-cache", PLAIN_POLICY), Html(PLAIN)).into_response(),
             Source::Plain => nothing_at(&path),
             Source::Directory(files) => from(files, &path, request).await,
         }
@@ -97,7 +95,8 @@ async fn refuse_method(request: Request) -> Response {
 
 fn nothing_at(path: &str) -> Response {
     let path = path.chars().take(100).collect::<String>();
-    Problem::new(Type::NotFound, format!("there is nothing at {path}; streams are at {STREAM}")).into_response()
+    Problem::new(Type::NotFound, format!("there is nothing at {path}; streams are at {STREAM}"))
+        .into_response()
 }
 
 #[cfg(test)]
@@ -161,7 +160,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_a_file_of_the_directory_is_a_problem_document() {
         let (_outer, pages) = dashboard();
-        let paths = ["/assets", "/assets/", "/nothing", "/../secret", "/%2e%2e/secret", "/assets/..%2f..%2f..%2fsecret"];
+        let paths = [
+            "/assets",
+            "/assets/",
+            "/nothing",
+            "/../secret",
+            "/%2e%2e/secret",
+            "/assets/..%2f..%2f..%2fsecret",
+        ];
         for path in paths {
             let (status, headers, body) = get(&pages, path).await;
             assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
@@ -176,7 +182,10 @@ mod tests {
         let refused = ask(&pages, Method::POST, "/", None).await;
         assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
-        assert_eq!(ask(&pages, Method::PUT, "/assets/main-1234.js", None).await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(
+            ask(&pages, Method::PUT, "/assets/main-1234.js", None).await.status(),
+            StatusCode::NOT_FOUND
+        );
     }
 
     #[tokio::test]
