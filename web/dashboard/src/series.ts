@@ -37,3 +37,12 @@ export function drawable(values: ArrayLike<number> | undefined, length: number):
     return value === undefined || !Number.isFinite(value) ? null : value;
   });
 }
+
+/** How many ticks are missing between those that are there. */
+export function missing(times: ArrayLike<number>, intervalMs: number): number {
+  let count = 0;
+  for (let i = 1; i < times.length; i += 1) {
+    count += Math.max(0, Math.round(((times[i] ?? 0) - (times[i - 1] ?? 0)) / intervalMs) - 1);
+  }
+  return count;
+}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { binCount, binned, extent } from "../src/heatmap";
 import { reasons } from "../src/reasons";
-import { drawable, summary } from "../src/series";
+import { drawable, missing, summary } from "../src/series";
 import { area, path } from "../src/sparkline";
 import { faults, spans } from "../src/timeline";
 
@@ -72,4 +72,9 @@ test("a summary is of what is there", () => {
   expect(summary([1, NONE]).now).toBeUndefined();
   expect(summary(undefined).mean).toBeUndefined();
   expect(drawable([1, NONE], 3)).toEqual([1, null, null]);
+});
+
+test("ticks that are missing between others are counted", () => {
+  expect(missing([5, 10, 25, 30], 5)).toBe(2);
+  expect([missing([], 5), missing([5], 5), missing([5, 10.2, 15], 5)]).toEqual([0, 0, 0]);
 });

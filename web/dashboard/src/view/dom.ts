@@ -59,7 +59,7 @@ export function choice(
   chosen: string,
   picked: (value: string) => void,
 ): { readonly element: HTMLElement; readonly select: HTMLSelectElement } {
-  const select = h("select", {}, ...options.map(([value, text]) => h("option", { value }, text)));
+  const select = h("select", { "aria-label": label }, ...options.map(([value, text]) => h("option", { value }, text)));
   select.value = chosen;
   on(select, { change: () => picked(select.value) });
   return { element: h("label", { class: "choice" }, h("span", {}, label), select), select };

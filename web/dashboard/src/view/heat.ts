@@ -44,12 +44,12 @@ export class Heat implements Drawable {
     return this.#name;
   }
 
-  draw(): void {
+  draw(seen = true): void {
     const { series, newest, spanMs } = this.#page;
     this.#panel.conditions(this.#page.conditions(this.#topic, Date.now()));
     this.#panel.describe(`Heatmap of ${this.#title} over ${series.length} GPUs; its table has the numbers`);
     this.#panel.refresh();
-    if (this.#panel.tabular) return;
+    if (this.#panel.tabular || !seen) return;
     const { unit, top } = { top: undefined, ...quantity(this.#name) };
     const [from, view] = [newest - spanMs, this.#topic.columns.view()];
     const [least, most] = extent(view.columns.values());

@@ -3,6 +3,7 @@
 import { type QuantityName, quantity } from "../catalogue";
 import { extent } from "../heatmap";
 import type { Page } from "../page";
+import { missing } from "../series";
 import { format } from "../units";
 import { Chart } from "./chart";
 import type { Drawable } from "./painter";
@@ -28,7 +29,7 @@ export class Lines implements Drawable {
     this.element = this.#panel.element;
   }
 
-  draw(): void {
+  draw(seen = true): void {
     const { topics, series, newest, spanMs } = this.#page;
     const topic = topics[this.name];
     const error = this.#panel.conditions(this.#page.conditions(topic, Date.now()));
@@ -46,7 +47,13 @@ export class Lines implements Drawable {
       this.#panel.describe(`${title}: no data`);
     }
     this.#panel.refresh();
-    if (!this.#panel.tabular) this.#chart.draw({ view, series, from: newest - spanMs, to: newest, gaps: topic.gaps });
+    // For whoever looks at the page from outside: tests, and people who wonder.
+    const { dataset } = this.element;
+    dataset.ticks = String(view.times.length);
+    dataset.newest = String(topic.columns.newest ?? "");
+    dataset.missing = String(missing(view.times, topic.interval * 1000));
+    if (seen && !this.#panel.tabular)
+      this.#chart.draw({ view, series, from: newest - spanMs, to: newest, gaps: topic.gaps });
   }
 
   /** The scale reaches to the capacity of the memory, or to where the bounds are seen. */

@@ -49,7 +49,7 @@ export class Own implements Drawable {
     if (described.picture === "heatmap") this.#body.append(this.#strip.element);
   }
 
-  draw(): void {
+  draw(seen = true): void {
     this.#name();
     const found = conditions(circumstances(this.topic, Date.now()));
     this.#panel.conditions(found.map((one) => (one.kind === "empty" ? { ...one, text: NO_SERIES } : one)));
@@ -61,14 +61,14 @@ export class Own implements Drawable {
     switch (this.described.picture) {
       case "line":
         this.#panel.describe(`${this.described.query}: ${this.#series.length} series over time`);
-        this.#chart.draw({ view, series: this.#series, from, to, gaps: this.topic.gaps });
+        if (seen) this.#chart.draw({ view, series: this.#series, from, to, gaps: this.topic.gaps });
         break;
       case "number":
         this.#body.replaceChildren(...this.#numbers());
         break;
       case "heatmap":
         this.#panel.describe(`Heatmap of ${this.described.query}: ${this.#series.length} series`);
-        this.#heatmap(from, to);
+        if (seen) this.#heatmap(from, to);
         break;
       case "table":
         this.#body.replaceChildren(this.#table());

@@ -1,8 +1,12 @@
-/** When things are drawn: in animation frames, a few times a second at most, what is seen, and while the page is. */
+/**
+ * When things are drawn: in animation frames, a few times a second at most, and while the page is seen. What is out of sight
+ * renews its text, which can be read without being seen, and its picture when it comes into sight.
+ */
 
 export interface Drawable {
   readonly element: Element;
-  readonly draw: () => void;
+  /** Draws; where it is not seen, all but the picture. */
+  readonly draw: (seen: boolean) => void;
 }
 
 const PAUSE_MS = 200;
@@ -10,6 +14,8 @@ const PAUSE_MS = 200;
 export class Painter {
   readonly #due = new Set<Drawable>();
   readonly #seen = new Set<Drawable>();
+  /** Those whose picture is older than their text. */
+  readonly #owed = new Set<Drawable>();
   readonly #byElement = new Map<Element, Drawable>();
   readonly #observer: IntersectionObserver;
   #waiting = false;
@@ -31,6 +37,7 @@ export class Painter {
     this.#byElement.delete(drawable.element);
     this.#due.delete(drawable);
     this.#seen.delete(drawable);
+    this.#owed.delete(drawable);
   }
 
   /** Something that it shows has changed. */
@@ -50,12 +57,13 @@ export class Painter {
       if (drawable === undefined) continue;
       if (isIntersecting) this.#seen.add(drawable);
       else this.#seen.delete(drawable);
+      if (isIntersecting && this.#owed.has(drawable)) this.#due.add(drawable);
     }
     this.#wake();
   }
 
   #wake(): void {
-    if (this.#waiting || document.hidden || ![...this.#due].some((drawable) => this.#seen.has(drawable))) return;
+    if (this.#waiting || document.hidden || this.#due.size === 0) return;
     this.#waiting = true;
     const wait = this.#drawnAt + PAUSE_MS - performance.now();
     if (wait > 0) setTimeout(() => requestAnimationFrame(() => this.#draw()), wait);
@@ -66,9 +74,11 @@ export class Painter {
     this.#waiting = false;
     this.#drawnAt = performance.now();
     for (const drawable of [...this.#due]) {
-      if (!this.#seen.has(drawable)) continue;
+      const seen = this.#seen.has(drawable);
       this.#due.delete(drawable);
-      drawable.draw();
+      if (seen) this.#owed.delete(drawable);
+      else this.#owed.add(drawable);
+      drawable.draw(seen);
     }
   }
 }

@@ -36,13 +36,13 @@ export class States implements Drawable {
     this.element = this.#panel.element;
   }
 
-  draw(): void {
+  draw(seen = true): void {
     const { topics, series, newest, spanMs } = this.#page;
     const trouble = [topics.reasons, topics.xid].map((topic) => this.#page.conditions(topic, Date.now()));
     this.#panel.conditions(trouble.find((found) => found.length > 0 && found[0]?.kind !== "empty") ?? trouble[0] ?? []);
     this.#panel.describe(`Clock limits of ${series.length} GPUs; the table has them as text`);
     this.#panel.refresh();
-    if (this.#panel.tabular) return;
+    if (this.#panel.tabular || !seen) return;
     const found = series.map(({ key }) => this.#of(key));
     const [ink, from] = [this.#ink(), newest - spanMs];
     const place = (time: number, { left, width }: Area) => left + ((time - from) / spanMs) * width;
