@@ -39,7 +39,7 @@ export class Stack {
   /** A Prometheus that scrapes these, by job. */
   async prometheus(targets: Readonly<Record<string, string>>, port = 0): Promise<{ url: string; program: Program }> {
     const jobs = Object.entries(targets).map(([job, target]) => {
-      const labels = "{namespace: ops, pod: exporter-0}";
+      const labels = "{namespace: nvidia-gpu-operator, pod: exporter-0}";
       return `  - {job_name: ${job}, static_configs: [{targets: ["${target}"], labels: ${labels}}]}`;
     });
     const file = join(this.folder, "prometheus.yml");
