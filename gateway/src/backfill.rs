@@ -10,28 +10,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use promcast_proto::ask::{Answer, Ask, Question};
+use promcast_proto::ask::{Ask, Question};
 use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::{Interval, Tick};
-use promcast_proto::topic::{Datasource, Key, Topic};
+use promcast_proto::topic::{Key, Topic};
 use promcast_proto::update::Failure;
 use promcast_runtime::bus::{self, Bus};
 use promcast_runtime::lifecycle::Tasks;
 use prometheus::Registry;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, timeout};
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::debug;
 
 use self::metrics::{Metrics, Outcome};
 use self::shelf::Shelf;
+use crate::line::{self, Line, Patience};
 use crate::sse::Span;
 
 mod metrics;
 mod shelf;
-
-/// How many backfills of one datasource this replica asks for at once; the others wait for their turn. A dashboard that opens
-/// wants one for each of its queries, and a poller turns away what is more than `max_asks`, 16 by default.
-const AT_ONCE: usize = 8;
 
 /// What backfills may cost.
 #[derive(Clone, Debug)]
@@ -57,15 +54,13 @@ type Fetched = Result<Arc<Span>, Failure>;
 pub struct Backfill(Arc<Inner>);
 
 struct Inner {
-    bus: Arc<dyn Bus>,
+    line: Line,
     settings: Settings,
     tasks: Tasks,
     metrics: Metrics,
     shelf: Shelf<Extent>,
     /// What is being asked for.
     flights: Mutex<HashMap<Extent, watch::Receiver<Option<Fetched>>>>,
-    /// Turns at asking, by datasource.
-    turns: Mutex<HashMap<Datasource, Arc<Semaphore>>>,
 }
 
 /// What there is for somebody who wants an extent.
@@ -84,8 +79,8 @@ impl Backfill {
     ) -> Result<Self, prometheus::Error> {
         let shelf = Shelf::new(settings.cache_bytes);
         let metrics = Metrics::register(registry)?;
-        let (flights, turns) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { bus, settings, tasks: tasks.clone(), metrics, shelf, flights, turns })))
+        let (line, flights) = (Line::new(bus), Mutex::default());
+        Ok(Self(Arc::new(Inner { line, settings, tasks: tasks.clone(), metrics, shelf, flights })))
     }
 
     /// The most ticks that [`Backfill::fetch`] takes for one.
@@ -179,15 +174,19 @@ impl Inner {
     }
 
     async fn fetch(&self, ask: &Ask, extent: Extent) -> Fetched {
-        let _turn = self.turn(&ask.datasource).await?;
-        let started = Instant::now();
-        let answer = self.bus.consult(ask).await;
-        self.metrics.took(started.elapsed());
-        let body = match answer {
-            Ok(Answer::Result(body)) => body,
-            Ok(Answer::Failure(failure)) => return Err(failure),
-            Err(error) => return Err(out_of_reach(&error)),
+        let (started, most) = (Instant::now(), self.settings.query_timeout);
+        let patience = Patience { turn: started + most, answer: started + most * 2 };
+        let within = |left: Duration| {
+            let timeout_ms = u32::try_from(left.min(most).as_millis()).unwrap_or(u32::MAX);
+            Ask { timeout_ms, ..ask.clone() }
         };
+        let answer = self.line.ask(&ask.datasource, patience, within).await;
+        self.metrics.took(started.elapsed());
+        let body = answer.map_err(|error| match error {
+            line::Error::Upstream(failure) => failure,
+            line::Error::Bus(error) => out_of_reach(&error),
+            line::Error::Late => Failure { code: ErrorCode::Overloaded, message: error.to_string() },
+        })?;
         let document = body.unpack(self.settings.bytes).map_err(|error| Failure {
             code: ErrorCode::TooLarge,
             message: format!("the backfill cannot be taken: {error}; select less, or ask for less time"),
@@ -196,23 +195,6 @@ impl Inner {
         Span::new(key, interval, from, to, &document)
             .map(Arc::new)
             .map_err(|error| Failure { code: error.code(), message: error.to_string() })
-    }
-}
-
-impl Inner {
-    async fn turn(&self, datasource: &Datasource) -> Result<OwnedSemaphorePermit, Failure> {
-        let turns = {
-            let mut turns = self.turns.lock();
-            let new = || Arc::new(Semaphore::new(AT_ONCE));
-            Arc::clone(turns.entry(datasource.clone()).or_insert_with(new))
-        };
-        match timeout(self.settings.query_timeout, turns.acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(Failure {
-                code: ErrorCode::Overloaded,
-                message: "too many backfills are being asked for; try again in a moment".to_owned(),
-            }),
-        }
     }
 }
 

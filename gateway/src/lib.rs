@@ -18,6 +18,7 @@ pub mod connections;
 pub mod fleet;
 pub mod http;
 pub mod hub;
+pub mod line;
 pub mod metrics;
 pub mod reads;
 pub mod scope;

@@ -90,6 +90,40 @@ async fn a_browser_resumes_by_itself() {
     }
 }
 
+#[tokio::test]
+async fn a_browser_resumes_a_whole_dashboard_by_itself() {
+    let upstream = Upstream::start(|_| tricky()).await;
+    let gateway =
+        Gateway::start(&["--prometheus-url", &upstream.url(), "--stream-max-lifetime", "10s"]).await;
+    let path = format!("{PATH}?query=up&query=down&query=sum(up)&interval=5&interval=7&interval=300");
+    let url = gateway.url(&path);
+    let (node, browser) = tokio::join!(
+        lines("eventsource.mjs", node("eventsource.mjs", &[&url, "12"])),
+        lines("browser.mjs", browser_at(&gateway, &path, "12")),
+    );
+    for (client, events) in [("node", node), ("browser", browser)] {
+        let hellos: Vec<_> =
+            events.iter().filter(|one| one.event == "connected").map(|one| json(&one.data)).collect();
+        assert!(hellos.len() > 1, "{client} did not come back");
+        for (place, interval) in [5, 7, 300].into_iter().enumerate() {
+            let subscription = &hellos[0]["subscriptions"][place];
+            let topic = subscription["topic"].as_str().expect("a topic");
+            let of_topic = |one: &&Printed| one.event == "metric-update" && json(&one.data)["topic"] == topic;
+            let tick = |one: &Printed| json(&one.data)["tick"].as_i64().expect("a tick");
+            let seen: Vec<_> =
+                events.iter().filter(of_topic).map(|one| Tick::from_millis(tick(one))).collect();
+            assert!(!seen.is_empty(), "{client}: {topic}");
+            ticks::assert_unbroken(ticks::grid(topic, interval), &seen);
+            for hello in &hellos[1..] {
+                assert_eq!(
+                    hello["subscriptions"][place]["resume"]["outcome"], "resumed",
+                    "{client}: {hello}"
+                );
+            }
+        }
+    }
+}
+
 /// A result with what parsers trip over: line ends as JSON escapes, separators that JavaScript once took for line
 /// ends, characters beyond the first plane, colons and spaces at the start.
 fn tricky() -> Reply {
@@ -154,11 +188,14 @@ fn browser(gateway: &Gateway) -> Command {
 }
 
 fn browser_for(gateway: &Gateway, updates: &str) -> Command {
+    browser_at(gateway, &format!("{PATH}{PARAMETERS}"), updates)
+}
+
+fn browser_at(gateway: &Gateway, path: &str, updates: &str) -> Command {
     let there = |name: &str| Some(Path::new("/usr/bin").join(name)).filter(|path| path.exists());
     let browser: PathBuf =
         BROWSERS.into_iter().find_map(there).expect("run deploy/local/install.sh chromium first");
-    let path = format!("{PATH}{PARAMETERS}");
-    node("browser.mjs", &[&browser.display().to_string(), &gateway.url("/"), &path, updates])
+    node("browser.mjs", &[&browser.display().to_string(), &gateway.url("/"), path, updates])
 }
 
 fn python(url: &str) -> Command {

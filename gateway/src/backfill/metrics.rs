@@ -51,7 +51,7 @@ impl Metrics {
         );
         let durations = HistogramOpts::new(
             "promcast_gateway_backfill_duration_seconds",
-            "Time from asking a poller for a backfill to its answer.",
+            "Time from when a backfill was wanted to its answer, its wait for a turn included.",
         );
         let metrics = Self {
             total: IntCounterVec::new(total, &["outcome"])?,

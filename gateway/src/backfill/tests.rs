@@ -1,11 +1,13 @@
 //! Backfills over the embedded bus, in paused time.
 
 use futures_util::future::join_all;
+use promcast_proto::ask::Answer;
 use promcast_proto::body::Body;
+use promcast_proto::topic::Datasource;
 use promcast_runtime::bus::embedded::Embedded;
 use promcast_runtime::bus::{Asked, Limits};
 use tokio::sync::mpsc;
-use tokio::time::advance;
+use tokio::time::{advance, timeout};
 
 use super::*;
 use crate::sse::Format;
@@ -191,7 +193,7 @@ async fn some_are_asked_for_at_once_and_the_others_wait_for_their_turn_but_not_f
     let mut rig = rig(SETTINGS).await;
     let mut wanted: Vec<_> = (0..20).map(|to| rig.fetch(0, to)).collect();
     let mut held = Vec::new();
-    for _ in 0..AT_ONCE {
+    for _ in 0..crate::line::AT_ONCE {
         held.push(rig.asks.recv().await.unwrap());
     }
     tokio::time::sleep(Duration::from_millis(1)).await;

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::PATHS;
 use crate::http::problem::{Problem, Told};
-use crate::{reads, scope};
+use crate::{line, reads, scope};
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -123,12 +123,16 @@ impl Failure {
 impl From<Arc<reads::Error>> for Failure {
     fn from(error: Arc<reads::Error>) -> Self {
         match &*error {
-            reads::Error::Upstream(failure) => Self::Said(kind(failure.code), failure.message.clone()),
-            reads::Error::Bus(bus::Error::Unanswered) => {
+            reads::Error::Line(line::Error::Upstream(failure)) => {
+                Self::Said(kind(failure.code), failure.message.clone())
+            }
+            reads::Error::Line(line::Error::Bus(bus::Error::Unanswered)) => {
                 Self::Said(Kind::Unavailable, "no poller answered for the datasource; try again".to_owned())
             }
-            reads::Error::Late => Self::Said(Kind::Unavailable, format!("{error}; try again")),
-            reads::Error::Bus(error) => {
+            reads::Error::Line(line::Error::Late) => {
+                Self::Said(Kind::Unavailable, format!("{error}; try again"))
+            }
+            reads::Error::Line(line::Error::Bus(error)) => {
                 warn!(%error, "a read could not be asked");
                 let detail = "the datasource cannot be asked at the moment; try again";
                 Self::Problem(Problem::new(Type::Unavailable, detail))
@@ -232,7 +236,7 @@ mod tests {
     async fn each_code_of_an_upstream_has_the_status_that_prometheus_gives_it() {
         let status = async |code| {
             let failure = promcast_proto::update::Failure { code, message: "m".to_owned() };
-            told(Arc::new(reads::Error::Upstream(failure)).into()).await.0
+            told(Arc::new(reads::Error::Line(line::Error::Upstream(failure))).into()).await.0
         };
         for (code, expected) in [
             (ErrorCode::BadData, 400),
