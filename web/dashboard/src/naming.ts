@@ -1,6 +1,7 @@
-/** Names for the series of any query: the labels in which they differ. Pure. */
+/** Names for the series of any query: the GPUs that they are of, or the labels in which they differ. Pure. */
 
 import type { Labels } from "@promcast/client";
+import { gpuOf, isGpu, title } from "./gpu";
 
 /** The same for equal label sets. */
 export function keyOf(labels: Labels): string {
@@ -10,8 +11,17 @@ export function keyOf(labels: Labels): string {
 /** What all have in common is left out; of one series alone, all is said. */
 export function names(series: ReadonlyMap<string, Labels>): Map<string, string> {
   const all = [...series.values()];
+  const gpus = all.map(gpuOf);
+  if (all.every(isGpu) && new Set(gpus.map(({ key }) => key)).size === all.length) {
+    const several = new Set(gpus.map(({ node }) => node)).size > 1;
+    return new Map([...series].map(([key, set]) => [key, title(gpuOf(set), several)]));
+  }
   const labels = [...new Set(all.flatMap((set) => Object.keys(set)))].sort();
   const telling = labels.filter((label) => all.some((set) => set[label] !== all[0]?.[label]));
+  const [only] = telling;
+  if (only !== undefined && telling.length === 1) {
+    return new Map([...series].map(([key, set]) => [key, set[only] || `no ${only}`]));
+  }
   const told = telling.length === 0 ? labels : telling;
   return new Map([...series].map(([key, set]) => [key, nameOf(set, told)]));
 }

@@ -111,14 +111,16 @@ describe("the table", () => {
   });
 });
 
-test("series are named by the labels in which they differ", () => {
-  const sets = [
-    { __name__: "up", job: "a", gpu: "0" },
-    { __name__: "up", job: "a", gpu: "1" },
+test("series are named by the GPUs that they are of, or by the labels in which they differ", () => {
+  const named = (...sets: Record<string, string>[]) => [
+    ...names(new Map(sets.map((set) => [keyOf(set), set]))).values(),
   ];
-  expect([...names(new Map(sets.map((set) => [keyOf(set), set]))).values()]).toEqual(["gpu=0", "gpu=1"]);
-  expect([...names(new Map([["k", { __name__: "up", job: "a" }]])).values()]).toEqual(["up job=a"]);
-  expect([...names(new Map([["k", {}]])).values()]).toEqual(["value"]);
+  expect(named({ __name__: "up", gpu: "0" }, { __name__: "up", gpu: "1" })).toEqual(["GPU 0", "GPU 1"]);
+  expect(named({ job: "a", pod: "x" }, { job: "a", pod: "y" }, { job: "a" })).toEqual(["x", "y", "no pod"]);
+  expect(named({ a: "1", b: "1" }, { a: "2", b: "2" })).toEqual(["a=1 b=1", "a=2 b=2"]);
+  expect(named({ __name__: "up", job: "a" })).toEqual(["up job=a"]);
+  expect(named({})).toEqual(["value"]);
+  expect(named({ gpu: "0", UUID: "A", x: "1" }, { gpu: "0", UUID: "A", x: "2" })).toEqual(["1", "2"]);
   expect(keyOf({ b: "1", a: "2" })).toBe(keyOf({ a: "2", b: "1" }));
 });
 

@@ -49,8 +49,9 @@ export class Chart {
 
   draw(picture: Picture): void {
     this.#picture = picture;
-    if (this.element.clientWidth === 0) return;
     const { view, series } = picture;
+    // An empty chart costs as much to make as a full one, and delays that.
+    if (this.element.clientWidth === 0 || (view.times.length === 0 && this.#plot === undefined)) return;
     const data: uPlot.AlignedData = [
       Array.from(view.times),
       ...series.map(({ key }) => drawable(view.columns.get(key), view.times.length)),

@@ -108,7 +108,18 @@ function label(ctx: CanvasRenderingContext2D, title: string, { left, top, height
   ctx.fillStyle = ink.soft;
   ctx.textAlign = "right";
   ctx.textBaseline = "middle";
-  ctx.fillText(title, left - 8, top + height / 2 + 0.5, left - 8);
+  ctx.fillText(fitting(ctx, title, left - 10), left - 8, top + height / 2 + 0.5);
+}
+
+/** As much of a text as there is room for. */
+function fitting(ctx: CanvasRenderingContext2D, text: string, width: number): string {
+  let length = text.length;
+  while (length > 1 && ctx.measureText(cut(text, length)).width > width) length -= 1;
+  return cut(text, length);
+}
+
+function cut(text: string, length: number): string {
+  return length < text.length ? `${text.slice(0, length)}…` : text;
 }
 
 function axis(ctx: CanvasRenderingContext2D, { from, to, ink }: Frame, { left, top, width }: Area): void {
