@@ -24,6 +24,7 @@ const COLUMNS: readonly (readonly [column: Column, title: string])[] = [
 const [WIDTH, HEIGHT] = [110, 22];
 
 export class Gpus implements Drawable {
+  readonly patience = 1500;
   readonly element: HTMLElement;
   readonly #page: Page;
   readonly #heads = new Map<Column, HTMLElement>();

@@ -7,12 +7,16 @@ export interface Drawable {
   readonly element: Element;
   /** Draws; where it is not seen, all but the picture. */
   readonly draw: (seen: boolean) => void;
+  /** What shows several queries, each of which comes at its own time, waits so long for the others, milliseconds. */
+  readonly patience?: number;
 }
 
+/** Between two frames. */
 const PAUSE_MS = 200;
 
 export class Painter {
   readonly #due = new Set<Drawable>();
+  readonly #resting = new Set<Drawable>();
   readonly #seen = new Set<Drawable>();
   /** Those whose picture is older than their text. */
   readonly #owed = new Set<Drawable>();
@@ -29,7 +33,8 @@ export class Painter {
   add(drawable: Drawable): void {
     this.#byElement.set(drawable.element, drawable);
     this.#observer.observe(drawable.element);
-    this.mark(drawable);
+    this.#due.add(drawable);
+    this.#wake();
   }
 
   remove(drawable: Drawable): void {
@@ -42,13 +47,24 @@ export class Painter {
 
   /** Something that it shows has changed. */
   mark(drawable: Drawable): void {
-    if (!this.#byElement.has(drawable.element)) return;
-    this.#due.add(drawable);
+    if (!this.#byElement.has(drawable.element) || this.#resting.has(drawable)) return;
+    if (drawable.patience === undefined) this.#due.add(drawable);
+    else this.#rest(drawable, drawable.patience);
     this.#wake();
   }
 
   markAll(): void {
-    for (const drawable of this.#byElement.values()) this.mark(drawable);
+    for (const drawable of this.#byElement.values()) this.#due.add(drawable);
+    this.#wake();
+  }
+
+  #rest(drawable: Drawable, ms: number): void {
+    this.#resting.add(drawable);
+    setTimeout(() => {
+      this.#resting.delete(drawable);
+      if (this.#byElement.has(drawable.element)) this.#due.add(drawable);
+      this.#wake();
+    }, ms);
   }
 
   #looked(entries: readonly IntersectionObserverEntry[]): void {

@@ -14,6 +14,7 @@ import type { Ink } from "./theme";
 const ORDER: readonly State[] = ["busy", "idle", "capped", "slowed", "other"];
 
 export class States implements Drawable {
+  readonly patience = 600;
   readonly element: HTMLElement;
   readonly #page: Page;
   readonly #ink: () => Ink;

@@ -24,6 +24,7 @@ interface Reading {
 const [WIDTH, HEIGHT] = [200, 40];
 
 export class Stats implements Drawable {
+  readonly patience = 600;
   readonly element = h("section", { class: "stats", "aria-label": "The fleet" });
   readonly #page: Page;
   readonly #tiles: readonly { readonly tile: Tile; readonly read: () => Reading }[];
