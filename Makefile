@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-docs test-web fmt deny bench bench-bus bench-formats chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -20,7 +20,7 @@ demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO
 cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
-test: tools lint test-rust test-deploy test-docs test-web ## Install what the tests need, and run all of them
+test: tools lint test-rust test-deploy test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
 
 tools:
 	@$(PHASE) "install what is missing" \
@@ -59,6 +59,10 @@ test-web: ## Lint, check, test, build and weigh what is in TypeScript
 	@for part in client dashboard; do \
 	  $(PHASE) "install what web/$$part needs" npm ci --no-audit --no-fund --prefix web/$$part && \
 	  $(PHASE) "test web/$$part" npm run --silent check --prefix web/$$part || exit 1; done
+
+# Needs the programs that test-rust builds, or others in PROMCAST_BIN_DIR, and what test-web built.
+test-web-e2e: ## The dashboard in a browser, on the real programs
+	@$(PHASE) "test the dashboard in a browser" npm run --silent test:e2e --prefix web/dashboard
 
 fmt: ## Format the code
 	@cargo fmt --all

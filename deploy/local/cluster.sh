@@ -18,6 +18,7 @@ forget_settings
 "$ROOT/deploy/local/install.sh" rust cc curl prometheus nats haproxy
 begin_run "$BUILD/cluster/$PORT"
 build promcast-gateway promcast-poller dcgm-sim
+build_dashboard
 start_metrics
 
 # A password for each role of deploy/nats/users.conf, and one for the servers among themselves, for this run alone. It
@@ -90,7 +91,8 @@ done
 for n in 1 2; do
   say "starting gateway $n"
   as gateway start "gateway-$n" "$BIN/promcast-gateway" --datasources default --auth-mode none \
-    --http-listen 127.0.0.1:0 --http-trusted-proxies 127.0.0.1/32 --admin-listen 127.0.0.1:0 --stream-drain 1s
+    --http-listen 127.0.0.1:0 --http-trusted-proxies 127.0.0.1/32 --admin-listen 127.0.0.1:0 --stream-drain 1s \
+    ${PAGES[@]+"${PAGES[@]}"}
 done
 
 say "starting HAProxy"

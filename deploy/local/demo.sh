@@ -12,12 +12,14 @@ forget_settings
 "$ROOT/deploy/local/install.sh" rust cc curl prometheus
 begin_run "$BUILD/demo/$PORT"
 build promcast-gateway dcgm-sim
+build_dashboard
 start_metrics
 
 say "starting the gateway"
 # A short drain: whoever presses Ctrl-C does not want to wait.
 start gateway "$BIN/promcast-gateway" --auth-mode none --prometheus-url "$PROMETHEUS_URL" \
-  --http-listen "127.0.0.1:$PORT" --admin-listen 127.0.0.1:0 --stream-drain 1s
+  --http-listen "127.0.0.1:$PORT" --admin-listen 127.0.0.1:0 --stream-drain 1s \
+  ${PAGES[@]+"${PAGES[@]}"}
 address_of gateway "$(listening http)"
 wait_for_update gateway "http://$REPLY"
 present "http://$REPLY"

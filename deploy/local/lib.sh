@@ -214,6 +214,41 @@ build() {
   BIN=${CARGO_TARGET_DIR:-$ROOT/target}/$profile
 }
 
+# is_newer FILE PATH…: something under the paths was changed after the file was written, or the file is not there.
+is_newer() {
+  local than=$1
+  shift
+  [ ! -e "$than" ] || [ -n "$(find "$@" -newer "$than" -type f -print -quit)" ]
+}
+
+# web PART: installs what web/PART needs, where that has changed, and builds it.
+web() {
+  local part=$ROOT/web/$1
+  if is_newer "$part/node_modules/.package-lock.json" "$part/package-lock.json"; then
+    run npm ci --prefix "$part" >>"$RUN/web.log" 2>&1 || return 1
+  fi
+  run npm run build --prefix "$part" >>"$RUN/web.log" 2>&1
+}
+
+# build_dashboard: sets PAGES to the gateway's options for the dashboard; to none where it cannot be built, which is told.
+PAGES=()
+build_dashboard() {
+  local dist=$ROOT/web/dashboard/dist told
+  if is_newer "$dist/index.html" "$ROOT"/web/{client,dashboard}/{src,package-lock.json} "$ROOT/web/dashboard/index.html"; then
+    say "building the dashboard"
+    if ! told=$("$ROOT/deploy/local/install.sh" node 2>&1); then
+      warn "the plain page is shown instead of the dashboard: ${told#error: }"
+      return 0
+    fi
+    if ! { web client && web dashboard; }; then
+      warn "the plain page is shown instead of the dashboard, which could not be built. The end of ${RUN#"$ROOT"/}/web.log:"
+      tail -n 8 "$RUN/web.log" | sed 's/^/  /' >&2
+      return 0
+    fi
+  fi
+  PAGES=(--http-pages "$dist")
+}
+
 # start_metrics: dcgm-sim and a Prometheus that scrapes it; sets PROMETHEUS_URL.
 start_metrics() {
   say "starting dcgm-sim: one node of eight GPUs that do not exist"
@@ -248,8 +283,10 @@ wait_for_update() {
 
 # present BASE_URL: the one address to open.
 present() {
+  local page=/
+  [ "${#PAGES[@]}" -gt 0 ] || page='/#query=DCGM_FI_DEV_GPU_UTIL&interval=5'
   say ""
-  say "  Open  $1/#query=DCGM_FI_DEV_GPU_UTIL&interval=5"
+  say "  Open  $1$page"
   say ""
   say "Logs are in ${RUN#"$ROOT"/}. Ctrl-C stops everything."
 }

@@ -21,7 +21,7 @@ use crate::backfill::{self, Backfill};
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
 use crate::fleet::Fleet;
-use crate::http::{self, Edge, Rate, State, Transport, TrustedProxies, UserRate};
+use crate::http::{self, Edge, Pages, Rate, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::reads::Reads;
@@ -52,6 +52,9 @@ pub enum Error {
     /// TLS cannot be served.
     #[error("TLS: {0}")]
     Tls(#[from] http::tls::Error),
+    /// There is no dashboard where it should be.
+    #[error(transparent)]
+    Pages(#[from] http::MissingPages),
     /// Nobody could be told apart.
     #[error(transparent)]
     Identity(#[from] identity::Error),
@@ -76,9 +79,16 @@ pub fn check(config: &Config) -> ExitCode {
         None => Workers::check(&config.upstreams),
     };
     let tls = config.http.tls_files().and_then(|(certificate, key)| http::tls::check(certificate, key).err());
+    let pages = Pages::new(config.http.pages.as_deref()).err().map(|error| error.to_string());
     let upstreams = upstreams.into_iter().map(|error| error.to_string());
     let identity = identity::mistakes(config);
-    command::judge(bus.into_iter().chain(upstreams).chain(tls.map(|error| error.to_string())).chain(identity))
+    command::judge(
+        bus.into_iter()
+            .chain(upstreams)
+            .chain(tls.map(|error| error.to_string()))
+            .chain(pages)
+            .chain(identity),
+    )
 }
 
 /// A gateway that is ready to listen.
@@ -139,6 +149,7 @@ impl App {
             trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.iter().copied()),
             rate: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
             calls: Rate::new(config.stream.open_rate, config.stream.open_burst, tasks)?,
+            pages: Pages::new(config.http.pages.as_deref())?,
             reads: Rate::new(config.http.read_rate, config.http.read_burst, tasks)?,
         };
         let transport =

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use promcast_proto::problem::Type;
 use promcast_proto::tick::{INTERVAL_SECONDS, Interval, Tick};
@@ -35,6 +35,7 @@ mod client;
 mod connection;
 mod credentials;
 mod listener;
+mod pages;
 mod params;
 mod problem;
 mod prometheus;
@@ -48,6 +49,7 @@ pub mod tls;
 pub use client::TrustedProxies;
 pub use credentials::Cookie;
 pub use listener::{Transport, serve};
+pub use pages::{Missing as MissingPages, Pages};
 pub use rate::{InvalidRate, Rate, UserRate};
 
 use params::Defaults;
@@ -115,12 +117,11 @@ pub struct Edge {
     pub rate: Rate,
     /// How many other calls it may make: each may cost a look at who it is.
     pub calls: Rate,
+    /// What people look at.
+    pub pages: Pages,
     /// How many reads it may make: a dashboard makes one for each of its panels.
     pub reads: Rate,
 }
-
-/// The page at `/`.
-const PAGE: &str = include_str!("../../web/plain/index.html");
 
 /// The path of streams.
 const STREAM: &str = "/api/v1/metrics/stream";
@@ -181,27 +182,10 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .route(STATUS, get(connection::status).layer(calls.clone()))
         .route(CONNECTION, delete(connection::close).patch(connection::change).layer(calls))
         .merge(prometheus::routes().layer(reads))
-        .route("/", get(page))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(async |request: Request| {
-            let path = request.uri().path().chars().take(100).collect::<String>();
-            Problem::new(Type::NotFound, format!("there is nothing at {path}; streams are at {STREAM}"))
-        })
+        .fallback(async move |request: Request| edge.pages.answer(request).await)
         .with_state(state)
         .layer(layers)
-}
-
-async fn page() -> Response {
-    let headers = [
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
-        ),
-    ];
-    (headers, Html(PAGE)).into_response()
 }
 
 async fn method_not_allowed(request: Request) -> Problem {

@@ -34,6 +34,10 @@ pub struct Http {
     /// commas.
     #[conf(repeat, long, env, env_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
+    /// The directory with the dashboard: what `npm run build` writes to `web/dashboard/dist`. Read at each request, and needs no
+    /// login; its `index.html` is the page at `/`. Default: none, and a plain page that draws one query is at `/`.
+    #[arg(long, env)]
+    pub pages: Option<PathBuf>,
     /// A client that acknowledges nothing for so long is closed by the system (TCP_USER_TIMEOUT, Linux only).
     #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub unacknowledged: Duration,

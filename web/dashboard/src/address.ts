@@ -1,5 +1,14 @@
-/** What a page shows, in the fragment of its address: it can be shared, and no server sees it. */
+/**
+ * What a page shows, in the fragment of its address: it can be shared, and no server sees it. Anybody may have written an
+ * address: what cannot be is left out. Tokens are never in it.
+ */
 
+import { EVERYTHING, type Filter } from "./filter";
+
+export const PICTURES = ["line", "number", "heatmap", "table"] as const;
+export type Picture = (typeof PICTURES)[number];
+
+/** A panel of the reader's own. */
 export interface Panel {
   readonly query: string;
   /** Seconds. */
@@ -7,47 +16,71 @@ export interface Panel {
   readonly picture: Picture;
 }
 
-export const PICTURES = ["line", "stat", "heatmap", "table"] as const;
-export type Picture = (typeof PICTURES)[number];
+/** Minutes: how far back the page looks. */
+export const WINDOWS = [5, 15, 60] as const;
+export type Minutes = (typeof WINDOWS)[number];
 
-export interface View {
-  readonly node?: string;
-  readonly namespace?: string;
-  readonly gpu?: string;
+/** Seconds from one update to the next. */
+export const INTERVALS = [5, 10, 15, 30, 60] as const;
+export type Interval = (typeof INTERVALS)[number];
+
+export interface Address {
+  readonly window: Minutes;
+  readonly interval: Interval;
+  readonly filter: Filter;
   readonly panels: readonly Panel[];
 }
 
-const FILTERS = ["node", "namespace", "gpu"] as const;
+export const HOME: Address = { window: 15, interval: 5, filter: EVERYTHING, panels: [] };
 
-/** A page with more is not one that a person made. */
-const PANELS_MAX = 24;
+/** With the page's own queries no more than the 32 of one connection. */
+export const PANELS_MAX = 20;
 const QUERY_MAX = 1_000;
+const GPUS_MAX = 64;
 
-export function write(view: View): string {
+export function write({ window, interval, filter, panels }: Address): string {
   const parameters = new URLSearchParams();
-  for (const name of FILTERS) {
-    const value = view[name];
-    if (value !== undefined && value !== "") parameters.set(name, value);
-  }
-  for (const { query, interval, picture } of view.panels) parameters.append("panel", `${interval},${picture},${query}`);
+  const set = (name: string, value: string, usual = "") => {
+    if (value !== usual) parameters.set(name, value);
+  };
+  set("window", `${window}m`, `${HOME.window}m`);
+  set("every", `${interval}`, `${HOME.interval}`);
+  set("node", filter.node);
+  set("namespace", filter.namespace);
+  for (const gpu of filter.gpus) parameters.append("gpu", gpu);
+  for (const { query, interval, picture } of panels) parameters.append("panel", `${picture},${interval},${query}`);
   return parameters.toString();
 }
 
-/** Reads what `write` wrote. Anybody may have written it: panels that cannot be are left out. */
-export function read(fragment: string): View {
+export function read(fragment: string): Address {
   const parameters = new URLSearchParams(fragment.replace(/^#/, ""));
-  const filters: Partial<Record<(typeof FILTERS)[number], string>> = {};
-  for (const name of FILTERS) {
-    const value = parameters.get(name);
-    if (value !== null && value !== "") filters[name] = value;
-  }
-  const panels = parameters.getAll("panel").flatMap((text) => panel(text) ?? []);
-  return { ...filters, panels: panels.slice(0, PANELS_MAX) };
+  const minutes = Number(/^(\d+)m$/.exec(parameters.get("window") ?? "")?.[1]);
+  const seconds = Number(parameters.get("every") ?? "");
+  return {
+    window: WINDOWS.find((known) => known === minutes) ?? HOME.window,
+    interval: INTERVALS.find((known) => known === seconds) ?? HOME.interval,
+    filter: {
+      node: parameters.get("node") ?? "",
+      namespace: parameters.get("namespace") ?? "",
+      gpus: [...new Set(parameters.getAll("gpu"))].slice(0, GPUS_MAX),
+    },
+    panels: [...parameters.getAll("panel").flatMap(panel), ...plain(parameters)].slice(0, PANELS_MAX),
+  };
 }
 
-function panel(text: string): Panel | undefined {
-  const [, seconds, picture, query] = /^(\d{1,3}),([a-z]+),(.+)$/s.exec(text) ?? [];
-  const [interval, known] = [Number(seconds), PICTURES.find((name) => name === picture)];
-  if (query === undefined || known === undefined || query.length > QUERY_MAX) return undefined;
-  return interval >= 5 && interval <= 300 ? { query, interval, picture: known } : undefined;
+function panel(text: string): Panel[] {
+  const [, picture, seconds, query] = /^([a-z]+),(\d{1,3}),(.+)$/s.exec(text) ?? [];
+  return checked({ query, interval: Number(seconds), picture: PICTURES.find((known) => known === picture) });
+}
+
+/** The address of the plain page, `#query=…&interval=…`. */
+function plain(parameters: URLSearchParams): Panel[] {
+  const query = parameters.get("query") ?? undefined;
+  return checked({ query, interval: Number(parameters.get("interval") ?? 5), picture: "line" });
+}
+
+function checked(fields: { readonly [Name in keyof Panel]: Panel[Name] | undefined }): Panel[] {
+  const { query = "", interval = 0, picture } = fields;
+  const known = query.trim() !== "" && query.length <= QUERY_MAX && picture !== undefined;
+  return known && Number.isInteger(interval) && interval >= 5 && interval <= 300 ? [{ query, interval, picture }] : [];
 }

@@ -1,25 +1,39 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Panel, PICTURES, read, type View, write } from "../src/address";
+import { type Address, HOME, INTERVALS, PANELS_MAX, PICTURES, read, WINDOWS, write } from "../src/address";
 
-const text = fc.string({ minLength: 1, maxLength: 50, unit: "grapheme" });
-const panel: fc.Arbitrary<Panel> = fc.record({
-  query: text,
+const panel = fc.record({
+  query: fc.string({ minLength: 1, maxLength: 200 }).filter((text) => text.trim() !== ""),
   interval: fc.integer({ min: 5, max: 300 }),
   picture: fc.constantFrom(...PICTURES),
 });
-const view: fc.Arbitrary<View> = fc
-  .record({ node: text, namespace: text, gpu: text }, { requiredKeys: [] })
-  .chain((filters) => fc.array(panel, { maxLength: 24 }).map((panels) => ({ ...filters, panels })));
-
-test("an address says all of a page, whatever stands in its queries", () => {
-  fc.assert(fc.property(view, (page) => void expect(read(`#${write(page)}`)).toEqual(page)));
+const address: fc.Arbitrary<Address> = fc.record({
+  window: fc.constantFrom(...WINDOWS),
+  interval: fc.constantFrom(...INTERVALS),
+  filter: fc.record({ node: fc.string(), namespace: fc.string(), gpus: fc.uniqueArray(fc.string(), { maxLength: 8 }) }),
+  panels: fc.array(panel, { maxLength: PANELS_MAX }),
 });
 
-test("whatever somebody wrote is a page, and what cannot be is left out", () => {
-  fc.assert(fc.property(fc.string(), (fragment) => void expect(Array.isArray(read(fragment).panels)).toBe(true)));
-  for (const bad of ["1,line,up", "15,pie,up", "15,line,", "up", `15,line,${"a".repeat(1_001)}`, "9999,line,up"]) {
-    expect(read(`panel=${encodeURIComponent(bad)}`).panels).toEqual([]);
-  }
-  expect(read(Array.from({ length: 99 }, () => "panel=5,line,up").join("&")).panels).toHaveLength(24);
+test("what was written is read", () => {
+  fc.assert(
+    fc.property(address, (one) => {
+      expect(read(`#${write(one)}`)).toEqual(one);
+    }),
+  );
+});
+
+test("the page as it is at first has an empty address", () => {
+  expect(write(HOME)).toBe("");
+  expect(read("")).toEqual(HOME);
+});
+
+test("what cannot be is left out, whoever wrote it", () => {
+  const wrong = ["line,4,up", "line,301,up", "pie,5,up", "line,5,", "line,5,%20", `line,5,${"x".repeat(1001)}`, "up"];
+  expect(read(`#${wrong.map((text) => `panel=${text}`).join("&")}&window=7m&every=1`)).toEqual(HOME);
+  expect(read(`#${"panel=line,5,up&".repeat(40)}`).panels).toHaveLength(PANELS_MAX);
+  fc.assert(fc.property(fc.string(), (text) => void read(text)));
+});
+
+test("an address of the plain page is a panel", () => {
+  expect(read("#query=sum(up)&interval=10").panels).toEqual([{ query: "sum(up)", interval: 10, picture: "line" }]);
 });

@@ -1,0 +1,59 @@
+/** What the page costs: `node e2e/measure.mjs URL [MINUTES]`, against `make demo` or any other gateway, in a new Chromium. */
+
+import { chromium } from "playwright-core";
+
+const [url = "http://127.0.0.1:8080/", minutes = "5"] = process.argv.slice(2);
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+
+/** Milliseconds from the navigation until something is painted, and until all line charts have their history. */
+async function opening() {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.goto(url);
+  const times = await page.evaluate(async () => {
+    const charts = () => [...document.querySelectorAll("section[data-ticks]")];
+    const full = () => charts().length >= 9 && charts().every(({ dataset }) => Number(dataset.ticks) > 10);
+    while (!full()) await new Promise((resolve) => requestAnimationFrame(resolve));
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    const paint = performance.getEntriesByName("first-contentful-paint")[0]?.startTime;
+    return { contentful: Math.round(paint ?? -1), charts: Math.round(performance.now()) };
+  });
+  await page.close();
+  return times;
+}
+
+/** Share of a core that the page's main thread takes, and the heap behind a collection of garbage, minute by minute. */
+async function cost() {
+  // High enough that no panel is out of sight.
+  const page = await browser.newPage({ viewport: { width: 1280, height: 2400 } });
+  await page.goto(url);
+  const client = await page.context().newCDPSession(page);
+  await client.send("Performance.enable");
+  const read = async () => {
+    await client.send("HeapProfiler.collectGarbage");
+    const { metrics } = await client.send("Performance.getMetrics");
+    const value = (name) => metrics.find((metric) => metric.name === name)?.value ?? Number.NaN;
+    return {
+      at: value("Timestamp"),
+      busy: value("TaskDuration"),
+      script: value("ScriptDuration"),
+      heap: value("JSHeapUsedSize"),
+      nodes: value("Nodes"),
+    };
+  };
+  await page.waitForTimeout(20_000);
+  let before = await read();
+  for (let minute = 1; minute <= Number(minutes); minute += 1) {
+    await page.waitForTimeout(60_000);
+    const now = await read();
+    const share = (part) => `${((100 * (now[part] - before[part])) / (now.at - before.at)).toFixed(2)} %`;
+    console.log(
+      `minute ${minute}: main thread ${share("busy")}, script ${share("script")}, heap ${(now.heap / 2 ** 20).toFixed(2)} MiB, ${now.nodes} nodes`,
+    );
+    before = now;
+  }
+}
+
+for (let i = 0; i < 5; i += 1) console.log("opening", JSON.stringify(await opening()));
+await cost();
+await browser.close();
