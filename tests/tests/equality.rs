@@ -6,7 +6,6 @@ use e2e::stack::{Bus, Stack};
 use e2e::stream::{Event, Stream};
 use e2e::ticks;
 use e2e::wait::now;
-use serde_json::Value;
 
 /// Queries whose answer at a tick is the same whenever it is asked: over samples written beforehand into the future,
 /// or over scrapes of some seconds ago, so that none can come in between.
