@@ -7,7 +7,6 @@
 #
 # The bases are pinned by version. Where builds must be the same byte for byte, pin them by digest.
 ARG RUST_IMAGE=rust:1.95-bookworm
-ARG NODE_IMAGE=node:22.22.2-bookworm-slim
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 # --- programs --------------------------------------------------------------------------------------------------------
@@ -30,18 +29,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/promcast-gateway target/release/promcast-poller target/release/dcgm-sim /out/
 
 # --- pages -----------------------------------------------------------------------------------------------------------
-# The dashboard as static files. Where the parts of web/ have nothing to build, the folder stays empty and the gateway shows
-# the plain page that it carries.
-FROM ${NODE_IMAGE} AS pages
-WORKDIR /src/web
-COPY web ./
-RUN mkdir /pages \
-    && for part in client dashboard; do \
-         if [ -f "$part/package.json" ]; then \
-           npm ci --no-audit --no-fund --prefix "$part" && npm run build --if-present --prefix "$part" || exit 1; \
-         fi; \
-       done \
-    && if [ -d dashboard/dist ]; then cp -R dashboard/dist/. /pages/; fi
+# The dashboard's static files are built here by a stage of Node.js, are copied to /usr/share/promcast/pages in the stage
+# `gateway`, and the gateway is told of them by `http.pages`.
 
 # --- images ----------------------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS gateway
@@ -49,8 +38,6 @@ LABEL org.opencontainers.image.title="promcast-gateway" \
       org.opencontainers.image.description="Streams the results of PromQL queries to browsers" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=programs /out/promcast-gateway /usr/local/bin/promcast-gateway
-# For the option `http.pages`: once this release of the gateway has it, add PROMCAST_HTTP_PAGES=/usr/share/promcast/pages to ENV.
-COPY --from=pages /pages /usr/share/promcast/pages
 # The loopback interface of a container is of no use to anybody else. Who may see what must still be said (PROMCAST_AUTH_MODE).
 ENV PROMCAST_HTTP_LISTEN=0.0.0.0:8080 \
     PROMCAST_ADMIN_LISTEN=0.0.0.0:8081

@@ -29,9 +29,8 @@ def instruction(stage, word):
 
 
 def environment(stage):
-    """What its ENV sets. Pages are in the image alone; here a folder with an index.html takes their place."""
-    said = (instruction(stage, "ENV") or "").replace("/usr/share/promcast/pages", str(ROOT / "web/plain"))
-    return dict(pair.split("=", 1) for pair in said.split())
+    """What its ENV sets."""
+    return dict(pair.split("=", 1) for pair in (instruction(stage, "ENV") or "").split())
 
 
 def program(stage):
