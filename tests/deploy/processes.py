@@ -1,4 +1,5 @@
 """Programs that run for a test: their output goes to a file, and they end with the test."""
+import atexit
 import json
 import re
 import shutil
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from paths import ENVIRONMENT, PROGRAMS
@@ -69,6 +71,8 @@ class Processes:
     def __init__(self, folder):
         self.folder = folder
         self.running = []
+        # However the tests end, but by SIGKILL.
+        atexit.register(self.stop)
 
     def start(self, name, command, env):
         """Starts a command with this environment alone."""

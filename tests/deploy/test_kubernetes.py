@@ -278,3 +278,23 @@ class Manifests(unittest.TestCase):
             self.assertEqual([route.split("@")[1] for route in routes], [f"{name}:6222" for name in names])
             for name, _, container in programs(overlay):
                 self.assertEqual(environment(container)["PROMCAST_BUS_URL"], ",".join(f"nats://{one}:4222" for one in names), name)
+
+    def test_nats_takes_the_configuration_and_the_environment_that_it_is_given(self):
+        for overlay in OVERLAYS:
+            (nats,) = objects(overlay, "StatefulSet")["promcast-nats"]["spec"]["template"]["spec"]["containers"]
+            variables = {one["name"]: one.get("value", "pod-0") for one in nats["env"]}
+            # As the kubelet does it.
+            variables = {name: value.replace("$(NATS_ROUTE_PASSWORD)", variables["NATS_ROUTE_PASSWORD"])
+                         for name, value in variables.items()}
+            with tempfile.TemporaryDirectory() as folder:
+                variables["NATS_STORE_DIR"] = folder
+                for name, text in self.configuration_of_nats(overlay).items():
+                    (Path(folder) / name).write_text(text)
+                command = [word.replace("/etc/nats", folder) for word in nats["command"]]
+                code, output = run([*command[:command.index("--pid")], "-t"], variables)
+                self.assertEqual(code, 0, output)
+
+    def configuration_of_nats(self, overlay):
+        template = dict(workloads(overlay))["promcast-nats"]["spec"]
+        (name,) = (one["configMap"]["name"] for one in template["volumes"] if "configMap" in one)
+        return objects(overlay, "ConfigMap")[name]["data"]
