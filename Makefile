@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -20,7 +20,7 @@ demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO
 cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
-test: tools lint test-rust test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
+test: tools lint test-rust test-deploy test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
 
 tools:
 	@$(PHASE) "install what is missing" \
@@ -46,6 +46,10 @@ test-rust:
 	@$(PHASE) "build" cargo build --locked --workspace
 	@if cargo nextest --version >/dev/null 2>&1; then $(PHASE) "test" cargo nextest run --locked --workspace; \
 	  else RUST_TEST_THREADS=6 $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
+
+test-deploy: ## What is in deploy/, docker-compose.yml and the Dockerfile, beside the programs that `cargo build` made
+	@$(PHASE) "install what checks deploy/" $(LOCAL)/install.sh prometheus nats haproxy deploy
+	@$(PHASE) "test deploy/" .build/venv/bin/python -B tests/deploy/run.py
 
 test-docs:
 	@$(PHASE) "test the documentation" cargo test --locked --workspace --doc

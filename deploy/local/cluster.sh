@@ -21,14 +21,16 @@ build promcast-gateway promcast-poller dcgm-sim
 build_dashboard
 start_metrics
 
-# A password for each role of deploy/nats/users.conf, and one for the servers among themselves, for this run alone.
+# A password for each role of deploy/nats/users.conf, and one for the servers among themselves, for this run alone. It
+# begins with a letter, so that nats-server never takes it for a number.
 for role in init gateway poller route; do
-  (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$RUN/$role.password")
+  (umask 077 && printf 'p%s' "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" >"$RUN/$role.password")
 done
 NATS_INIT_PASSWORD=$(<"$RUN/init.password")
 NATS_GATEWAY_PASSWORD=$(<"$RUN/gateway.password")
 NATS_POLLER_PASSWORD=$(<"$RUN/poller.password")
 export NATS_INIT_PASSWORD NATS_GATEWAY_PASSWORD NATS_POLLER_PASSWORD
+export NATS_HOST=127.0.0.1 NATS_PORT=-1 NATS_HTTP_PORT=-1
 
 # as ROLE COMMAND…: runs it with what a program needs to know of the bus in this role.
 as() {
@@ -47,7 +49,7 @@ nats_url() {
 
 start_nats() {
   say "starting NATS"
-  NATS_STORE_DIR=$RUN/nats start nats nats-server --config "$ROOT/deploy/nats/local.conf"
+  NATS_STORE_DIR=$RUN/nats start nats nats-server --config "$ROOT/deploy/nats/single.conf"
   nats_url nats
 }
 
@@ -63,7 +65,7 @@ start_nats_cluster() {
     ports+=("$port")
     NATS_ROUTES=${NATS_ROUTES:+$NATS_ROUTES,}\"nats-route://route:$NATS_ROUTE_PASSWORD@127.0.0.1:$port\"
   done
-  export NATS_ROUTE_PASSWORD NATS_ROUTES="[$NATS_ROUTES]" NATS_HOST=127.0.0.1 NATS_PORT=-1 NATS_HTTP_PORT=-1
+  export NATS_ROUTE_PASSWORD NATS_ROUTES="[$NATS_ROUTES]"
   for n in 1 2 3; do
     say "starting NATS server $n"
     NATS_SERVER_NAME=nats-$n NATS_ROUTE_PORT=${ports[$((n - 1))]} NATS_STORE_DIR=$RUN/nats-$n \
@@ -83,6 +85,8 @@ for n in 1 2; do
   say "starting poller $n"
   as poller start "poller-$n" "$BIN/promcast-poller" --prometheus-url "$PROMETHEUS_URL" \
     --admin-listen 127.0.0.1:0
+  address_of "poller-$n" "$(listening admin)"
+  scrape promcast-poller "$REPLY"
 done
 for n in 1 2; do
   say "starting gateway $n"
@@ -98,6 +102,7 @@ for n in 1 2; do
   export "GATEWAY_${n}_ADDRESS=$REPLY"
   address_of "gateway-$n" "$(listening admin)"
   export "GATEWAY_${n}_ADMIN_PORT=${REPLY##*:}"
+  scrape promcast-gateway "$REPLY"
 done
 start haproxy haproxy -db -f "$ROOT/deploy/load-balancer/haproxy.cfg"
 wait_for_update haproxy "http://127.0.0.1:$PORT"

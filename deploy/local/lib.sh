@@ -254,14 +254,19 @@ start_metrics() {
   say "starting dcgm-sim: one node of eight GPUs that do not exist"
   start dcgm-sim "$BIN/dcgm-sim" --listen 127.0.0.1:0 --collect-interval 1s
   address_of dcgm-sim 'listening on http:\/\/\([0-9.:]*\)\/'
-  sed "s/DCGM_EXPORTER_ADDRESS/$REPLY/" "$ROOT/deploy/prometheus/local.yml" >"$RUN/prometheus.yml"
+  mkdir -p "$RUN/prometheus/targets"
+  cp -R "$ROOT/deploy/prometheus/local.yml" "$ROOT/deploy/prometheus/rules" "$RUN/prometheus"
+  scrape dcgm-exporter "$REPLY"
   say "starting Prometheus"
-  start prometheus prometheus --config.file="$RUN/prometheus.yml" --storage.tsdb.path="$RUN/prometheus" \
+  start prometheus prometheus --config.file="$RUN/prometheus/local.yml" --storage.tsdb.path="$RUN/prometheus/data" \
     --storage.tsdb.retention.time=2h --web.listen-address=127.0.0.1:0
   address_of prometheus 'msg="Listening on".*address=\([0-9.:]*\)'
   # shellcheck disable=SC2034 # the callers hand it on
   PROMETHEUS_URL=http://$REPLY
 }
+
+# scrape JOB ADDRESS: adds it to what Prometheus scrapes for a job of deploy/prometheus/local.yml.
+scrape() { printf -- "- targets: ['%s']\n" "$2" >>"$RUN/prometheus/targets/$1.yml"; }
 
 # listening LISTENER: what tells a listener's address in a program's log.
 listening() { printf 'listening listener="\\{0,1\\}%s"\\{0,1\\} address=\\([0-9.:]*\\)' "$1"; }

@@ -1,6 +1,5 @@
 //! The wiring of the gateway: what is made from the configuration, and in which order it runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,9 +30,6 @@ use crate::sse::Rhythm;
 use crate::subscribe::Desk;
 
 mod identity;
-
-/// Where the admin listener is by default.
-const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -166,7 +162,7 @@ impl App {
 
     /// Takes the configured addresses.
     pub async fn listen(&self, config: &Config) -> Result<Listeners, admin::Error> {
-        let admin = admin::bind("admin", "admin-listen", config.admin.listen.unwrap_or(ADMIN)).await?;
+        let admin = admin::bind("admin", "admin-listen", config.admin_listen()).await?;
         let clients = admin::bind("http", "http-listen", config.http.listen).await?;
         Ok(Listeners { clients, admin })
     }

@@ -1,12 +1,13 @@
 //! The configuration of the gateway.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use conf::{Conf, Subcommands};
 use promcast_poller::config::Datasources;
 use promcast_proto::topic::Datasource;
-use promcast_runtime::config::command::{ConfigAction, ConfigCommand};
+use promcast_runtime::config::command::{ConfigAction, ConfigCommand, Health, HealthCommand};
 use promcast_runtime::config::{Admin, Bus, Log};
 
 use crate::auth::Mode;
@@ -20,6 +21,9 @@ pub use auth::{Auth, Jwt, Kubernetes, Mistake};
 pub use http::Http;
 pub use scope::Scope;
 pub use stream::Stream;
+
+/// Where the admin listener is unless configured.
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 /// Streams the results of PromQL queries over GPU metrics to browsers, with Server-Sent Events.
 ///
@@ -72,6 +76,8 @@ pub struct Config {
 pub enum Command {
     /// Work with the configuration.
     Config(ConfigCommand),
+    /// Ask the gateway that runs with this configuration whether it is well: exit code 0 or 1.
+    Healthcheck(HealthCommand),
     /// Create the streams on NATS, or bring them up to date. May be run again at any time.
     Init,
 }
@@ -83,6 +89,8 @@ pub enum Action {
     Run,
     /// To judge the configuration.
     Check,
+    /// To ask one that runs.
+    Healthcheck(Health),
     /// To set up the streams.
     Init,
 }
@@ -129,7 +137,13 @@ impl Config {
             None => Action::Run,
             Some(Command::Init) => Action::Init,
             Some(Command::Config(ConfigCommand { action: ConfigAction::Check })) => Action::Check,
+            Some(Command::Healthcheck(command)) => Action::Healthcheck(command.health()),
         }
+    }
+
+    /// The address of the admin listener.
+    pub fn admin_listen(&self) -> SocketAddr {
+        self.admin.listen.unwrap_or(ADMIN)
     }
 
     /// How long a shutdown may take: the drain, and time for the last bytes.
@@ -263,6 +277,19 @@ mod tests {
             assert_eq!(try_load(&args, &[]).unwrap().action(), Action::Check);
         }
         assert_eq!(try_load(&GOOD, &[]).unwrap().action(), Action::Run);
+    }
+
+    #[test]
+    fn a_health_check_asks_for_readiness_unless_told_otherwise() {
+        for (words, health) in [
+            (&["healthcheck"][..], Health::Ready),
+            (&["healthcheck", "ready"], Health::Ready),
+            (&["healthcheck", "healthy"], Health::Healthy),
+        ] {
+            let config = try_load(&[words, &GOOD].concat(), &[]).unwrap();
+            assert_eq!(config.action(), Action::Healthcheck(health), "{words:?}");
+        }
+        assert!(try_load(&[&["healthcheck", "happy"], &GOOD[..]].concat(), &[]).is_err());
     }
 
     #[test]

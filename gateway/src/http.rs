@@ -149,6 +149,12 @@ pub fn is_readable(query_string: &str, headers: &HeaderMap, cookie: &Cookie, now
             .is_ok()
 }
 
+/// Whether a body can be read that opens a stream, or changes one. Pure.
+pub fn is_readable_body(body: &[u8], now: Tick) -> bool {
+    let Ok(interval) = Interval::from_secs(*INTERVAL_SECONDS.start()) else { return false };
+    body::is_readable(body, Defaults { interval, backfill_points: u64::MAX, now })
+}
+
 /// The router.
 pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let metrics = state.metrics.clone();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use promcast_gateway::app::App;
 use promcast_gateway::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
+use promcast_runtime::healthcheck;
 use promcast_runtime::lifecycle::Lifecycle;
 use promcast_runtime::telemetry;
 
@@ -27,6 +28,7 @@ async fn start(config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match config.action() {
         Action::Check => return Ok(promcast_gateway::app::check(&config)),
         Action::Init => return Ok(promcast_gateway::app::init(&config).await?),
+        Action::Healthcheck(health) => return Ok(healthcheck::run(config.admin_listen(), health).await),
         Action::Run => telemetry::init(&config.log)?,
     }
     let lifecycle = Lifecycle::new(config.grace())?;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use conf::{Conf, Subcommands};
-use promcast_runtime::config::command::{ConfigAction, ConfigCommand};
+use promcast_runtime::config::command::{ConfigAction, ConfigCommand, Health, HealthCommand};
 use promcast_runtime::config::{Admin, Bus, Log};
 
 mod datasource;
@@ -50,6 +50,8 @@ pub struct Config {
 pub enum Command {
     /// Work with the configuration.
     Config(ConfigCommand),
+    /// Ask the poller that runs with this configuration whether it is well: exit code 0 or 1.
+    Healthcheck(HealthCommand),
 }
 
 /// What the program was started for.
@@ -59,6 +61,8 @@ pub enum Action {
     Run,
     /// To judge the configuration.
     Check,
+    /// To ask one that runs.
+    Healthcheck(Health),
 }
 
 impl Config {
@@ -67,6 +71,7 @@ impl Config {
         match &self.command {
             None => Action::Run,
             Some(Command::Config(ConfigCommand { action: ConfigAction::Check })) => Action::Check,
+            Some(Command::Healthcheck(command)) => Action::Healthcheck(command.health()),
         }
     }
 
@@ -139,5 +144,7 @@ mod tests {
         assert_eq!(config(&[], &env).unwrap().admin_listen(), ADMIN);
         let found = config(&["config", "check"], &env).unwrap();
         assert_eq!(found.action(), Action::Check);
+        let found = config(&["healthcheck", "healthy"], &env).unwrap();
+        assert_eq!(found.action(), Action::Healthcheck(Health::Healthy));
     }
 }

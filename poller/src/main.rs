@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use promcast_poller::app;
 use promcast_poller::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
+use promcast_runtime::healthcheck;
 use promcast_runtime::lifecycle::Lifecycle;
 use promcast_runtime::telemetry;
 
@@ -26,6 +27,7 @@ async fn main() -> ExitCode {
 async fn start(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     match config.action() {
         Action::Check => return Ok(app::check(config)),
+        Action::Healthcheck(health) => return Ok(healthcheck::run(config.admin_listen(), health).await),
         Action::Run => telemetry::init(&config.log)?,
     }
     Ok(app::run(config, Lifecycle::new(app::GRACE)?).await?)

@@ -169,6 +169,11 @@ impl Poller {
         Self { process, admin }
     }
 
+    /// `host:port` of the admin listener.
+    pub fn admin_address(&self) -> &str {
+        &self.admin
+    }
+
     /// A URL of the admin listener.
     pub fn admin(&self, path: &str) -> String {
         format!("http://{}{path}", self.admin)

@@ -181,3 +181,13 @@ async fn spawn(folder: &TempDir, listen: &str) -> (Process, String) {
     .await;
     (process, address)
 }
+
+/// A result with its series in an order of their own: Prometheus promises none.
+pub fn canonical(data: &Value) -> Value {
+    let mut data = data.clone();
+    let series = matches!(data["resultType"].as_str(), Some("vector" | "matrix"));
+    if let (true, Some(series)) = (series, data["result"].as_array_mut()) {
+        series.sort_by_cached_key(|one| one["metric"].to_string());
+    }
+    data
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use e2e::dashboard::{self, Journal, Panel, panels};
 use e2e::http;
 use e2e::process::Signal;
+use e2e::prometheus::canonical;
 use e2e::stack::{Bus, Promcast, Stack};
 use e2e::stream::{PATH, Stream};
 use e2e::upstream::{Reply, Upstream};
@@ -21,15 +22,6 @@ fn id(stream: &Stream) -> &str {
 
 fn panel(id: &str, query: &str, interval: u16) -> Panel {
     Panel { id: id.to_owned(), query: query.to_owned(), interval }
-}
-
-/// A result with its series in an order of their own: Prometheus promises none.
-fn canonical(data: &Value) -> Value {
-    let mut data = data.clone();
-    if let Some(series) = data["result"].as_array_mut() {
-        series.sort_by_cached_key(|one| one["metric"].to_string());
-    }
-    data
 }
 
 #[tokio::test]

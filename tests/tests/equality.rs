@@ -1,7 +1,7 @@
 //! What is streamed is what the same Prometheus answers to the same query at the same tick, whatever kind it is of.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use e2e::prometheus::Prometheus;
+use e2e::prometheus::{Prometheus, canonical};
 use e2e::stack::{Bus, Stack};
 use e2e::stream::{Event, Stream};
 use e2e::ticks;
@@ -103,14 +103,4 @@ async fn assert_failure(prometheus: &Prometheus, query: &str, code: &str, error:
     let says = says.split(['{', ';']).next().unwrap_or(says);
     let message = error.data["message"].as_str().unwrap_or_default();
     assert!(message.contains(says), "{query}: {message:?} does not say {says:?}");
-}
-
-/// A result with its series in an order of their own: Prometheus promises none.
-fn canonical(data: &Value) -> Value {
-    let mut data = data.clone();
-    let series = matches!(data["resultType"].as_str(), Some("vector" | "matrix"));
-    if let (true, Some(series)) = (series, data["result"].as_array_mut()) {
-        series.sort_by_cached_key(|one| one["metric"].to_string());
-    }
-    data
 }

@@ -72,6 +72,11 @@ pub(super) async fn change(headers: &HeaderMap, body: Body, defaults: Defaults) 
     read_change(&bytes(headers, body).await?, defaults)
 }
 
+/// Whether a body is one of these.
+pub(super) fn is_readable(body: &[u8], defaults: Defaults) -> bool {
+    read_opening(&HeaderMap::new(), body, defaults).is_ok() || read_change(body, defaults).is_ok()
+}
+
 fn read_opening(headers: &HeaderMap, body: &[u8], defaults: Defaults) -> Result<Params, Problem> {
     let Opening { subscriptions, namespaces, backfill, format, last_event_id } = json(body)?;
     params::check_count(subscriptions.len())?;

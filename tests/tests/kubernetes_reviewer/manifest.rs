@@ -1,4 +1,4 @@
-//! The deployed rights are those that are used: `deploy/kubernetes/rbac.yaml` beside the calls that a reviewer makes.
+//! The deployed rights are those that are used: `deploy/kubernetes/base/rbac.yaml` beside the calls that a reviewer makes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn is_bound(role: &RoleRef, subject: &Subject) -> (String, String, String, Strin
 
 #[tokio::test]
 async fn the_gateway_has_the_rights_to_the_calls_it_makes_and_no_others() {
-    let objects = objects("rbac.yaml");
+    let objects = objects("base/rbac.yaml");
     let role: ClusterRole = object(&objects, "ClusterRole", "promcast-gateway");
     let api = api().await;
     assert_eq!(sees(&reviewer(&api).await, "ada", &["team-a"]).await, Ok(only(&["team-a"])));
@@ -73,7 +73,7 @@ async fn the_gateway_has_the_rights_to_the_calls_it_makes_and_no_others() {
 
 #[tokio::test]
 async fn a_tenant_has_the_right_that_is_asked_for() {
-    let role: ClusterRole = object(&objects("rbac.yaml"), "ClusterRole", "promcast-viewer");
+    let role: ClusterRole = object(&objects("base/rbac.yaml"), "ClusterRole", "promcast-viewer");
     let api = api().await;
     assert_eq!(sees(&reviewer(&api).await, "ada", &["team-a"]).await, Ok(only(&["team-a"])));
     let asked = api.recorded(Call::Access).remove(0).body;
