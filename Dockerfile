@@ -7,6 +7,7 @@
 #
 # The bases are pinned by version. Where builds must be the same byte for byte, pin them by digest.
 ARG RUST_IMAGE=rust:1.95-bookworm
+ARG NODE_IMAGE=node:20-bookworm-slim
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 # --- programs --------------------------------------------------------------------------------------------------------
@@ -29,18 +30,24 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/promcast-gateway target/release/promcast-poller target/release/dcgm-sim /out/
 
 # --- pages -----------------------------------------------------------------------------------------------------------
-# The dashboard's static files are built here by a stage of Node.js, are copied to /usr/share/promcast/pages in the stage
-# `gateway`, and the gateway is told of them by `http.pages`.
+FROM ${NODE_IMAGE} AS pages
+WORKDIR /src
+COPY web/client client
+COPY web/dashboard dashboard
+RUN --mount=type=cache,target=/root/.npm \
+    for part in client dashboard; do npm ci --prefix $part && npm run build --prefix $part || exit 1; done
 
 # --- images ----------------------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS gateway
 LABEL org.opencontainers.image.title="promcast-gateway" \
       org.opencontainers.image.description="Streams the results of PromQL queries to browsers" \
       org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=pages /src/dashboard/dist /usr/share/promcast/pages
 COPY --from=programs /out/promcast-gateway /usr/local/bin/promcast-gateway
 # The loopback interface of a container is of no use to anybody else. Who may see what must still be said (PROMCAST_AUTH_MODE).
 ENV PROMCAST_HTTP_LISTEN=0.0.0.0:8080 \
-    PROMCAST_ADMIN_LISTEN=0.0.0.0:8081
+    PROMCAST_ADMIN_LISTEN=0.0.0.0:8081 \
+    PROMCAST_HTTP_PAGES=/usr/share/promcast/pages
 EXPOSE 8080 8081
 USER 65532:65532
 # Whether it runs, not whether it is ready: what is restarted because NATS is away loses its streams for nothing.

@@ -28,9 +28,14 @@ def instruction(stage, word):
     return found[-1] if found else None
 
 
+# Files that a stage of the image builds, and what stands for them where no image is built.
+STAND_IN = {"/usr/share/promcast/pages": str(ROOT / "web/plain")}
+
+
 def environment(stage):
-    """What its ENV sets."""
-    return dict(pair.split("=", 1) for pair in (instruction(stage, "ENV") or "").split())
+    """What its ENV sets, with the image's own files as they are here."""
+    pairs = (pair.split("=", 1) for pair in (instruction(stage, "ENV") or "").split())
+    return {name: STAND_IN.get(value, value) for name, value in pairs}
 
 
 def program(stage):
