@@ -7,7 +7,7 @@
 #
 # The bases are pinned by version. Where builds must be the same byte for byte, pin them by digest.
 ARG RUST_IMAGE=rust:1.95-bookworm
-ARG NODE_IMAGE=node:20-bookworm-slim
+ARG NODE_IMAGE=node:24-bookworm-slim
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 # --- programs --------------------------------------------------------------------------------------------------------
@@ -19,7 +19,7 @@ COPY runtime runtime
 COPY gateway gateway
 COPY poller poller
 COPY deploy/dcgm-sim deploy/dcgm-sim
-COPY web web
+COPY web/plain web/plain
 # The tests are a member of the workspace, and are not built here.
 COPY tests/Cargo.toml tests/Cargo.toml
 RUN mkdir tests/src && touch tests/src/lib.rs
@@ -32,18 +32,20 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # --- pages -----------------------------------------------------------------------------------------------------------
 FROM ${NODE_IMAGE} AS pages
 WORKDIR /src
-COPY web/client client
-COPY web/dashboard dashboard
-RUN --mount=type=cache,target=/root/.npm \
-    for part in client dashboard; do npm ci --prefix $part && npm run build --prefix $part || exit 1; done
+COPY web/client web/client
+COPY web/dashboard web/dashboard
+RUN npm ci --no-audit --no-fund --prefix web/client \
+    && npm run build --prefix web/client \
+    && npm ci --no-audit --no-fund --prefix web/dashboard \
+    && npm run build --prefix web/dashboard
 
 # --- images ----------------------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS gateway
 LABEL org.opencontainers.image.title="promcast-gateway" \
       org.opencontainers.image.description="Streams the results of PromQL queries to browsers" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=pages /src/dashboard/dist /usr/share/promcast/pages
 COPY --from=programs /out/promcast-gateway /usr/local/bin/promcast-gateway
+COPY --from=pages /src/web/dashboard/dist /usr/share/promcast/pages
 # The loopback interface of a container is of no use to anybody else. Who may see what must still be said (PROMCAST_AUTH_MODE).
 ENV PROMCAST_HTTP_LISTEN=0.0.0.0:8080 \
     PROMCAST_ADMIN_LISTEN=0.0.0.0:8081 \

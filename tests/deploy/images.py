@@ -1,6 +1,8 @@
 """What the Dockerfile says of each image."""
 import json
 import re
+import tempfile
+from pathlib import Path
 
 from paths import ROOT
 
@@ -22,20 +24,26 @@ def _stages():
 STAGES = _stages()
 
 
+def instructions(stage, word):
+    """The arguments of each instruction of this name in a stage."""
+    return [line.split(maxsplit=1)[1] for line in STAGES[stage] if line.startswith(word + " ")]
+
+
 def instruction(stage, word):
-    """The arguments of the last instruction of this name in a stage."""
-    found = [line.split(maxsplit=1)[1] for line in STAGES[stage] if line.startswith(word + " ")]
-    return found[-1] if found else None
+    """The arguments of the last of them."""
+    return (instructions(stage, word) or [None])[-1]
 
 
-# Files that a stage of the image builds, and what stands for them where no image is built.
-STAND_IN = {"/usr/share/promcast/pages": str(ROOT / "web/plain")}
+# What stands in for the pages in the image of the gateway, where a program is run without it. They are gone with the tests.
+_pages = tempfile.TemporaryDirectory()
+PAGES = Path(_pages.name)
+(PAGES / "index.html").write_text("<!doctype html><title>Pages</title>")
 
 
 def environment(stage):
-    """What its ENV sets, with the image's own files as they are here."""
-    pairs = (pair.split("=", 1) for pair in (instruction(stage, "ENV") or "").split())
-    return {name: STAND_IN.get(value, value) for name, value in pairs}
+    """What its ENV sets, with pages that are here."""
+    said = dict(pair.split("=", 1) for pair in (instruction(stage, "ENV") or "").split())
+    return {name: str(PAGES) if name == "PROMCAST_HTTP_PAGES" else value for name, value in said.items()}
 
 
 def program(stage):

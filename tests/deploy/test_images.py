@@ -21,7 +21,15 @@ class Images(unittest.TestCase):
                 self.assertEqual(images.instruction(stage, "USER"), "65532:65532")
                 self.assertFalse([line for line in images.STAGES[stage] if line.startswith("RUN")])
                 started = json.loads(images.instruction(stage, "ENTRYPOINT"))
-                self.assertIn(f"/out/{images.program(stage)} {started[0]}", images.instruction(stage, "COPY"))
+                copied = images.instructions(stage, "COPY")
+                self.assertIn(f"--from=programs /out/{images.program(stage)} {started[0]}", copied)
+
+    def test_the_gateway_has_the_pages_that_it_is_told_of(self):
+        [pages] = [pair.split("=")[1] for pair in images.instruction("gateway", "ENV").split() if "HTTP_PAGES" in pair]
+        self.assertIn(f"--from=pages /src/web/dashboard/dist {pages}", images.instructions("gateway", "COPY"))
+        for part in ("client", "dashboard"):
+            self.assertIn(f"web/{part} web/{part}", images.instructions("pages", "COPY"))
+            self.assertTrue((ROOT / "web" / part / "package-lock.json").exists())
 
     def test_programs_check_their_own_health(self):
         for stage in ("gateway", "poller"):
@@ -48,7 +56,7 @@ class Images(unittest.TestCase):
                     continue
                 *sources, target = line.split()[1:]
                 for source in sources:
-                    self.assertIn(source, allowed, "the .dockerignore keeps it out")
+                    self.assertIn(source.split("/")[0] if source.startswith("web/") else source, allowed, "the .dockerignore keeps it out")
                     here, there = ROOT / source, Path(folder) / target
                     there = there / here.name if target.endswith("/") else there
                     there.parent.mkdir(parents=True, exist_ok=True)
