@@ -242,7 +242,7 @@ build_dashboard() {
     fi
     if ! { web client && web dashboard; }; then
       warn "the plain page is shown instead of the dashboard, which could not be built. The end of ${RUN#"$ROOT"/}/web.log:"
-      tail -n 8 "$RUN/web.log" | sed 's/^/  /' >&2
+      tail -n 25 "$RUN/web.log" | sed 's/^/  /' >&2
       return 0
     fi
   fi

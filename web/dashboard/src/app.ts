@@ -5,7 +5,7 @@ import { type Address, PANELS_MAX, type Panel, read, write } from "./address";
 import { age } from "./age";
 import type { QuantityName } from "./catalogue";
 import { Link } from "./link";
-import { live } from "./live";
+import { live, wantsToken } from "./live";
 import { Page } from "./page";
 import type { Topic } from "./topic";
 import { Bar } from "./view/bar";
@@ -55,6 +55,7 @@ export class App {
   readonly #heat: Heat;
   #state: State | undefined;
   #seconds = 0;
+  #token: string | undefined;
 
   constructor(address: Address) {
     const ink = () => this.#themes.ink;
@@ -101,6 +102,7 @@ export class App {
   }
 
   #open(token: string | undefined): void {
+    this.#token = token;
     this.#link.open({ minutes: this.#page.address.window, token });
   }
 
@@ -126,8 +128,8 @@ export class App {
     const before = this.#state?.phase;
     this.#state = state;
     const { problem, phase } = state;
-    if (phase === "failed" && (problem?.status === 401 || problem?.type === "token_expired"))
-      this.#door.ask(problem.message);
+    if (phase === "failed" && wantsToken(problem))
+      this.#door.ask(this.#token === undefined ? "" : (problem?.message ?? ""));
     if (before !== undefined && before !== phase && phase !== "paused") this.#announce(live(this.#signs()).text);
     this.#tick();
   }
@@ -138,7 +140,7 @@ export class App {
     const now = Date.now();
     return {
       state: this.#state,
-      age: arrivals.length === 0 ? undefined : Math.min(...arrivals.map((arrival) => age(arrival, now))),
+      age: arrivals.length === 0 ? undefined : Math.max(...arrivals.map((arrival) => age(arrival, now))),
       stale: topics.some(({ status }) => status?.stale === true),
     };
   }

@@ -1,12 +1,12 @@
 /** What the badge says: how the connection and the data are. Pure. */
 
-import type { State } from "@promcast/client";
+import type { Problem, State } from "@promcast/client";
 import { duration } from "./units";
 
 export interface Live {
   readonly kind: "live" | "late" | "off" | "paused";
   readonly text: string;
-  /** How old the newest data are. */
+  /** How old the data are. */
   readonly age: string;
   /** What is the matter, for those who want to know. */
   readonly detail: string;
@@ -14,14 +14,14 @@ export interface Live {
 
 export interface Signs {
   readonly state: State | undefined;
-  /** Milliseconds; none before anything came. */
+  /** That of the query whose data are the oldest, milliseconds; none before anything came. */
   readonly age: number | undefined;
   /** Whether a topic's data are stale. */
   readonly stale: boolean;
 }
 
 export function live({ state, age, stale }: Signs): Live {
-  const told = age === undefined ? "" : `data ${duration(age)} old`;
+  const told = age === undefined ? "" : `data up to ${duration(age)} old`;
   const detail = state?.problem?.message ?? "";
   switch (state?.phase) {
     case "live":
@@ -41,4 +41,9 @@ export function live({ state, age, stale }: Signs): Live {
     case undefined:
       return { kind: "late", text: "Connecting", age: told, detail };
   }
+}
+
+/** Whether a token is what is missing, and not anything that one panel could tell. */
+export function wantsToken(problem: Problem | undefined): boolean {
+  return problem?.status === 401 || problem?.type === "token_expired";
 }

@@ -12,6 +12,7 @@ import {
 } from "@promcast/client";
 import type { Arrival } from "./age";
 import { Columns } from "./columns";
+import { wantsToken } from "./live";
 
 /** Gaps that are told; older ones are only counted as long as the window has them. */
 const GAPS_MAX = 50;
@@ -92,6 +93,7 @@ export class Topic {
       this.#historyFault = fault;
       return;
     }
+    if ("title" in fault && wantsToken(fault)) return;
     this.#fault = fault;
     if ("tick" in fault && fault.tick !== undefined) this.columns.blank(fault.tick);
   }

@@ -53,6 +53,24 @@ describe("columns", () => {
     expect(columns.view().times[0]).toBe(40_000);
   });
 
+  test("take nothing that is older than their window", () => {
+    const columns = new Columns<string>(SPAN, TICKS);
+    columns.put("a", 100_000, 1);
+    columns.put("a", 39_999, 1);
+    expect(rows(columns, "a")).toEqual([[100_000, 1]]);
+  });
+
+  test("keep the newest where more comes than was said", () => {
+    const columns = new Columns<string>(SPAN, TICKS);
+    for (let tick = 0; tick < 59; tick += 1) columns.put("a", tick * 1_000, tick);
+    const found = rows(columns, "a");
+    expect(found.at(-1)).toEqual([58_000, 58]);
+    expect(found.length).toBeGreaterThanOrEqual(TICKS);
+    expect(found.map(([time]) => time)).toEqual(found.map((_, i) => (59 - found.length + i) * 1_000));
+    columns.put("a", 57_500, 7);
+    expect(rows(columns, "a").slice(-2, -1)).toEqual([[57_500, 7]]);
+  });
+
   test("are no longer than their window, and equal to a plain list, whatever comes", () => {
     const point = fc.tuple(fc.constantFrom("a", "b"), fc.integer({ min: 0, max: 60 }), fc.integer());
     fc.assert(

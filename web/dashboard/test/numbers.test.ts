@@ -132,7 +132,10 @@ test("the age of data grows here, and clocks that differ do not make it negative
 
 test("the badge says the worst of connection and data", () => {
   const state = { phase: "live", connections: 1 } as const;
-  expect(live({ state, age: 2_000, stale: false })).toMatchObject({ kind: "live", text: "Live" });
+  expect(live({ state, age: 2_000, stale: false })).toEqual({
+    ...{ kind: "live", text: "Live", detail: "" },
+    age: "data up to 2\u202fs old",
+  });
   expect(live({ state, age: 40_000, stale: true })).toMatchObject({ kind: "late", text: "Stale" });
   expect(live({ state, age: undefined, stale: false }).text).toBe("Waiting");
   expect(live({ state: { ...state, phase: "reconnecting" }, age: 1, stale: false }).text).toBe("Reconnecting");

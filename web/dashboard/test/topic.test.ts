@@ -71,6 +71,12 @@ test("the end of a subscription is told until the connection is opened anew", ()
   expect(kinds(one)).toEqual(["waiting"]);
 });
 
+test("a token that is missing is asked for by the page, and not told on each panel", () => {
+  const one = topic();
+  one.error(new Problem({ type: "unauthenticated", status: 401, title: "a token is needed", detail: "" }));
+  expect(kinds(one)).toEqual(["waiting"]);
+});
+
 test("stale data say how old they are", () => {
   const one = topic();
   one.result(update(5_000, [GPU, "1"]), 5_200);

@@ -39,7 +39,7 @@ export class Door {
     document.body.append(this.#dialog);
   }
 
-  /** Asks; `problem` is what the gateway said of the last token. */
+  /** Asks; `problem` is what the gateway said of the last token, if there was one. */
   ask(problem: string): void {
     forget();
     say(this.#problem, problem);

@@ -38,7 +38,7 @@ export class Own implements Drawable {
     const close = h("button", { type: "button", class: "tool", "aria-label": `Remove ${described.query}` }, "Remove");
     this.#panel = new Panel(this.#body, {
       title: described.query,
-      about: `every ${described.interval} s`,
+      about: `${described.query}, every ${described.interval} s`,
       mono: true,
       tools: [on(close, { click: remove })],
       table: () => this.#table(),

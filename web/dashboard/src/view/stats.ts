@@ -21,6 +21,8 @@ interface Reading {
   readonly line?: { readonly times: Float64Array; readonly values: Float64Array; readonly top?: number };
 }
 
+const NOTHING: Reading = { value: undefined, unit: "none", about: "" };
+
 const [WIDTH, HEIGHT] = [200, 40];
 
 export class Stats implements Drawable {
@@ -52,7 +54,7 @@ export class Stats implements Drawable {
     const busy = shown.filter(({ gpu }) => (topics.utilisation.columns.latest().get(gpu.key) ?? 0) >= 5).length;
     const nodes = new Set(shown.map(({ gpu }) => gpu.node)).size;
     const about = `${busy} at work on ${nodes} ${nodes === 1 ? "node" : "nodes"}`;
-    return { value: shown.length, unit: "none", about };
+    return shown.length === 0 ? NOTHING : { value: shown.length, unit: "none", about };
   }
 
   #utilisation(): Reading {
@@ -103,8 +105,13 @@ export class Stats implements Drawable {
     const marked = shown.flatMap(({ gpu }) => latest.get(gpu.key) ?? []).filter((code) => code > 0);
     const codes = [...new Set(marked)].sort((one, other) => one - other);
     const last = codes.length === 0 ? "no GPU has one" : `last codes: ${codes.slice(0, 4).join(", ")}`;
-    const value = columns.newest === undefined || topics.xid.labels.size === 0 ? undefined : lately;
-    return { value, unit: "none", about: `in ${address.window} min; ${last}`, level: lately > 0 ? "high" : undefined };
+    if (columns.newest === undefined || topics.xid.labels.size === 0) return NOTHING;
+    return {
+      value: lately,
+      unit: "none",
+      about: `in ${address.window} min; ${last}`,
+      level: lately > 0 ? "high" : undefined,
+    };
   }
 
   #line(view: View<string>, take: typeof ofBoards, fold: typeof mean) {

@@ -71,7 +71,7 @@ export class Strip {
 
   #margin(width: number): number {
     const longest = Math.max(4, ...(this.#frame?.rows ?? []).map((title) => title.length));
-    return Math.min(width * 0.32, longest * 6.4 + 10);
+    return Math.min(width * 0.32, longest * 6.8 + 18);
   }
 
   #area(row: number, width: number): Area {
