@@ -61,7 +61,8 @@ test-web: ## Lint, check, test, build and weigh what is in TypeScript
 	  $(PHASE) "test web/$$part" npm run --silent check --prefix web/$$part || exit 1; done
 
 # Needs the programs that test-rust builds, or others in PROMCAST_BIN_DIR, and what test-web built.
-test-web-e2e: ## The dashboard in a browser, on the real programs
+test-web-e2e: ## The dashboard in a browser and the examples of the documentation, on the real programs
+	@$(PHASE) "build an example" cargo build --locked -p e2e --example stream
 	@$(PHASE) "test the dashboard in a browser" npm run --silent test:e2e --prefix web/dashboard
 
 fmt: ## Format the code

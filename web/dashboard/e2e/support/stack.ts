@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { Program, until } from "./process";
 
 const ROOT = resolve(import.meta.dirname, "../../../..");
-const BIN = process.env.PROMCAST_BIN_DIR ?? join(ROOT, "target/debug");
+export const BIN = process.env.PROMCAST_BIN_DIR ?? join(ROOT, "target/debug");
 const PAGES = resolve(import.meta.dirname, "../../dist");
 const LISTENING = (what: string) => new RegExp(`listening listener="${what}" address=([0-9.:]+)`);
 
@@ -52,7 +52,8 @@ export class Stack {
 
   async gateway(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Gateway> {
     const auth = args.includes("--auth-mode") ? [] : ["--auth-mode", "none"];
-    const listen = ["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--http-pages", PAGES];
+    const pages = args.includes("--http-pages") ? [] : ["--http-pages", PAGES];
+    const listen = ["--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", ...pages];
     const program = this.start("gateway", join(BIN, "promcast-gateway"), [...auth, ...listen, ...args], env);
     const [http, admin] = [await program.says(LISTENING("http")), await program.says(LISTENING("admin"))];
     return { program, address: http, url: `http://${http}`, adminPort: admin.split(":")[1] ?? "" };
