@@ -182,6 +182,34 @@ test("every picture has a table, and the page no serious fault of accessibility,
   }
 });
 
+test("the keyboard reaches what the mouse does, and keeps its place", async () => {
+  const { page } = await visit();
+  await until(
+    "rows",
+    20,
+    () => page.locator("table.gpus tbody tr").count(),
+    (count) => count === 8,
+  );
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+  await page.keyboard.press("Tab");
+  expect(await focused()).toBe("Skip to the panels");
+  await page.keyboard.press("Enter");
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
+  expect(new URL(page.url()).hash).toBe("");
+  for (let i = 0; i < 3; i += 1) await page.keyboard.press("Tab");
+  expect(await focused()).toBe("GPU 0");
+  await page.keyboard.press("Space");
+  await until(
+    "one row",
+    5,
+    () => page.locator("table.gpus tbody tr").count(),
+    (count) => count === 1,
+  );
+  expect(await focused()).toBe("GPU 0");
+  expect(await page.evaluate(() => getComputedStyle(document.activeElement as Element).outlineStyle)).toBe("solid");
+  await page.close();
+});
+
 test("a phone shows everything without scrolling sideways", async () => {
   const { page, faults } = await visit("", { viewport: { width: 390, height: 844 }, hasTouch: true });
   await badge(page, "Live");

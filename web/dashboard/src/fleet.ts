@@ -2,6 +2,7 @@
 
 import type { View } from "./columns";
 import type { Member } from "./roster";
+import type { Fault } from "./timeline";
 
 /** How values of several GPUs become one. */
 export type Fold = (values: readonly number[]) => number;
@@ -56,4 +57,10 @@ export function hottest(latest: ReadonlyMap<string, number>, members: readonly M
     if (value !== undefined && (found === undefined || value > found.value)) found = { member, value };
   }
   return found;
+}
+
+/** The errors of boards: those of MIG instances are their board's, repeated. */
+export function errors(members: readonly Member[], faultsOf: (key: string) => readonly Fault[]): number {
+  const told = members.flatMap(({ gpu }) => faultsOf(gpu.key).map(({ time, code }) => `${gpu.board} ${time} ${code}`));
+  return new Set(told).size;
 }

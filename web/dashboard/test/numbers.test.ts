@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { age } from "../src/age";
-import { hottest, mean, now, ofBoards, ofParts, overTime, sum } from "../src/fleet";
+import { errors, hottest, mean, now, ofBoards, ofParts, overTime, sum } from "../src/fleet";
 import { gpuOf } from "../src/gpu";
 import { live } from "../src/live";
 import { keyOf, names } from "../src/naming";
@@ -62,6 +62,10 @@ describe("the fleet", () => {
   test("has a value at each tick at which a GPU has one", () => {
     const view = { times: Float64Array.of(1, 2), columns: new Map([["B", Float64Array.of(4, Number.NaN)]]) };
     expect([...overTime(view, cut, ofParts, mean)]).toEqual([4, Number.NaN]);
+  });
+
+  test("counts the error of a board once", () => {
+    expect(errors(cut, (key) => (key.startsWith("A") ? [{ time: 5, code: 31 }] : [{ time: 5, code: 48 }]))).toBe(2);
   });
 
   test("has a hottest GPU", () => {

@@ -2,7 +2,7 @@
 
 import { quantity } from "../catalogue";
 import type { View } from "../columns";
-import { hottest, mean, most, now, ofBoards, ofParts, overTime, sum } from "../fleet";
+import { errors, hottest, mean, most, now, ofBoards, ofParts, overTime, sum } from "../fleet";
 import { title } from "../gpu";
 import type { Page } from "../page";
 import { severalNodes } from "../roster";
@@ -53,8 +53,10 @@ export class Stats implements Drawable {
     const { shown, topics } = this.#page;
     const busy = shown.filter(({ gpu }) => (topics.utilisation.columns.latest().get(gpu.key) ?? 0) >= 5).length;
     const nodes = new Set(shown.map(({ gpu }) => gpu.node)).size;
-    const about = `${busy} at work on ${nodes} ${nodes === 1 ? "node" : "nodes"}`;
-    return shown.length === 0 ? NOTHING : { value: shown.length, unit: "none", about };
+    const boards = new Set(shown.map(({ gpu }) => gpu.board)).size;
+    const told = boards === shown.length ? `${busy}` : `${busy} of ${shown.length} instances`;
+    const about = `${told} at work on ${nodes} ${nodes === 1 ? "node" : "nodes"}`;
+    return shown.length === 0 ? NOTHING : { value: boards, unit: "none", about };
   }
 
   #utilisation(): Reading {
@@ -101,7 +103,7 @@ export class Stats implements Drawable {
     const { topics, shown, address } = this.#page;
     const { columns } = topics.xid;
     const [view, latest] = [columns.view(), columns.latest()];
-    const lately = shown.flatMap(({ gpu }) => faults(view.times, view.columns.get(gpu.key) ?? [])).length;
+    const lately = errors(shown, (key) => faults(view.times, view.columns.get(key) ?? []));
     const marked = shown.flatMap(({ gpu }) => latest.get(gpu.key) ?? []).filter((code) => code > 0);
     const codes = [...new Set(marked)].sort((one, other) => one - other);
     const last = codes.length === 0 ? "no GPU has one" : `last codes: ${codes.slice(0, 4).join(", ")}`;

@@ -23,6 +23,8 @@ export interface Area {
 }
 
 const AXIS = 20;
+/** Rows that are lower have no names; the pointer still tells them. */
+const LEGIBLE = 13;
 const FONT = "11px system-ui, sans-serif";
 const STEPS = [60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000];
 
@@ -57,7 +59,7 @@ export class Strip {
     ctx.font = FONT;
     frame.rows.forEach((title, row) => {
       const area = this.#area(row, width);
-      if (area.height >= 11) label(ctx, title, area, frame.ink);
+      if (area.height + 2 >= LEGIBLE) label(ctx, title, area, frame.ink);
       frame.paint(ctx, row, area);
     });
     axis(ctx, frame, {
@@ -70,6 +72,7 @@ export class Strip {
   }
 
   #margin(width: number): number {
+    if (rowHeight(this.#frame?.rows.length ?? 1) < LEGIBLE) return 0;
     const longest = Math.max(4, ...(this.#frame?.rows ?? []).map((title) => title.length));
     return Math.min(width * 0.32, longest * 6.8 + 18);
   }
@@ -101,7 +104,7 @@ export class Strip {
 }
 
 function rowHeight(rows: number): number {
-  return Math.max(6, Math.min(24, Math.floor(400 / Math.max(1, rows))));
+  return Math.max(4, Math.min(24, Math.floor(480 / Math.max(1, rows))));
 }
 
 function label(ctx: CanvasRenderingContext2D, title: string, { left, top, height }: Area, ink: Ink): void {
