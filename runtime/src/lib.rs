@@ -10,3 +10,4 @@ pub mod config;
 pub mod lifecycle;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
