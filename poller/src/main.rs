@@ -6,15 +6,19 @@ use promcast_poller::app;
 use promcast_poller::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
 use promcast_runtime::lifecycle::Lifecycle;
-use promcast_runtime::telemetry;
+use promcast_runtime::telemetry::{self, Program};
+
+/// Who this is, in traces.
+const PROGRAM: Program = Program { name: "promcast-poller", version: env!("CARGO_PKG_VERSION") };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match load::<Config>(&Sources::of_process()) {
+    let sources = Sources::of_process();
+    let config = match load::<Config>(&sources) {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
-    match start(&config).await {
+    match start(&config, &sources).await {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("error: {error}"));
@@ -23,10 +27,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    match config.action() {
+async fn start(config: &Config, sources: &Sources) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let telemetry = match config.action() {
         Action::Check => return Ok(app::check(config)),
-        Action::Run => telemetry::init(&config.log)?,
-    }
-    Ok(app::run(config, Lifecycle::new(app::GRACE)?).await?)
+        Action::Run => telemetry::init(&config.log, PROGRAM, &sources.env)?,
+    };
+    let code = app::run(config, Lifecycle::new(app::GRACE)?).await?;
+    telemetry.end().await;
+    Ok(code)
 }

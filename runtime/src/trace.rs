@@ -12,7 +12,7 @@ use opentelemetry::Context as Remote;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::Span;
+use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 pub mod spans;
@@ -97,6 +97,14 @@ pub fn follow(span: &Span, parent: &Context) {
         span.add_link(parent.span().span_context().clone());
         // Refused where nobody takes the span, or it has begun: then it stays where it is.
         drop(span.set_parent(parent));
+    }
+}
+
+/// A span for the log, so that what is logged in it names the trace. Unlike others it may be entered for long.
+pub fn lines(of: &Span) -> Span {
+    match Context::of(of) {
+        Some(context) if context.is_sampled() => info_span!("trace", trace.id = context.trace_id()),
+        Some(_) | None => Span::none(),
     }
 }
 

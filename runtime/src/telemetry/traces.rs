@@ -73,7 +73,7 @@ pub(super) fn provider(program: Program, env: &BTreeMap<String, String>) -> Resu
             let tls = ClientTlsConfig::new().with_enabled_roots();
             SpanExporter::builder().with_tonic().with_tls_config(tls).build()?
         }
-        Protocol::Http => SpanExporter::builder().with_http().with_http_client(http_client()?).build()?,
+        Protocol::Http => SpanExporter::builder().with_http().with_http_client(http_client(env)?).build()?,
     };
     let provider = SdkTracerProvider::builder()
         .with_resource(resource(program, env))
@@ -84,13 +84,11 @@ pub(super) fn provider(program: Program, env: &BTreeMap<String, String>) -> Resu
 
 /// Whether traces are exported, and how. Without a word on it they are not.
 fn wanted(env: &BTreeMap<String, String>) -> Result<Option<Protocol>, Error> {
-    let value = |name: &str| env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let value = |name| value(env, name);
     if value("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
-    let endpoint =
-        value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| value("OTEL_EXPORTER_OTLP_ENDPOINT"));
-    match (value("OTEL_TRACES_EXPORTER"), endpoint) {
+    match (value("OTEL_TRACES_EXPORTER"), endpoint(env)) {
         (None, None) | (Some("none"), _) => return Ok(None),
         (Some("otlp"), _) | (None, Some(_)) => {}
         (Some(other), _) => return Err(Error::Exporter(other.to_owned())),
@@ -106,9 +104,18 @@ fn wanted(env: &BTreeMap<String, String>) -> Result<Option<Protocol>, Error> {
     }
 }
 
+/// What a variable says. An empty one says nothing.
+fn value<'a>(env: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    env.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+fn endpoint(env: &BTreeMap<String, String>) -> Option<&str> {
+    value(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| value(env, "OTEL_EXPORTER_OTLP_ENDPOINT"))
+}
+
 /// The exporter's thread is none of tokio's, so its client has a thread too. It must not be made on one of tokio's.
-fn http_client() -> Result<reqwest::blocking::Client, Error> {
-    let tls = tls::client(true, None)?;
+fn http_client(env: &BTreeMap<String, String>) -> Result<reqwest::blocking::Client, Error> {
+    let tls = tls::client(endpoint(env).is_some_and(|url| url.starts_with("https:")), None)?;
     let make = move || reqwest::blocking::Client::builder().tls_backend_preconfigured(tls).build();
     Ok(std::thread::spawn(make).join().map_err(|_| Error::Thread)??)
 }

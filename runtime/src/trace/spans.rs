@@ -2,6 +2,8 @@
 //!
 //! Those of messages follow "Semantic conventions for messaging spans", those of requests "Semantic conventions for HTTP spans".
 
+use promcast_proto::tick::Tick;
+use promcast_proto::topic::{Datasource, Key};
 use tracing::field::Empty;
 use tracing::{Level, Span, span};
 
@@ -12,33 +14,35 @@ use super::{Context, TARGET, follow};
 pub struct Message<'a> {
     /// The system that carries it.
     pub system: &'static str,
-    /// Where it goes, without what differs from topic to topic: `job.default`.
-    pub channel: &'a str,
-    /// The key of its topic.
-    pub topic: &'a str,
-    /// Its tick, in milliseconds since 1970.
-    pub tick: i64,
+    /// What it is, as its subject begins: `job`, `in`, `out`.
+    pub channel: &'static str,
+    /// Its datasource.
+    pub datasource: &'a Datasource,
+    /// Its topic.
+    pub topic: Key,
+    /// Its tick.
+    pub tick: Tick,
 }
 
 /// A message is handed to the bus. Below `parent`, or the first of a trace where that is none.
 pub fn send(parent: &Span, message: Message<'_>) -> Span {
-    let Message { system, channel, topic, tick } = message;
+    let Message { system, channel, datasource, topic, tick } = message;
     span!(
         target: TARGET,
         parent: parent.id(),
         Level::INFO,
         "send",
-        "otel.name" = format!("send {channel}"),
+        "otel.name" = format!("send {channel}.{datasource}"),
         "otel.kind" = "producer",
         "otel.status_code" = Empty,
         "error.type" = Empty,
         "messaging.system" = system,
         "messaging.operation.type" = "send",
         "messaging.operation.name" = "send",
-        "messaging.destination.template" = format!("{channel}.{{topic}}"),
+        "messaging.destination.template" = format!("{channel}.{datasource}.{{topic}}"),
         "messaging.message.id" = format!("{topic}:{tick}"),
-        "promcast.topic" = topic,
-        "promcast.tick" = tick,
+        "promcast.topic" = %topic,
+        "promcast.tick" = tick.millis(),
         "promcast.attempt" = Empty,
         "promcast.outcome" = Empty,
     )
@@ -46,23 +50,24 @@ pub fn send(parent: &Span, message: Message<'_>) -> Span {
 
 /// A message that came from the bus is worked on: below the span that sent it, where it says which.
 pub fn process(sender: Option<&Context>, message: Message<'_>) -> Span {
-    let Message { system, channel, topic, tick } = message;
+    let Message { system, channel, datasource, topic, tick } = message;
     let span = span!(
         target: TARGET,
         parent: None,
         Level::INFO,
         "process",
-        "otel.name" = format!("process {channel}"),
+        "otel.name" = format!("process {channel}.{datasource}"),
         "otel.kind" = "consumer",
         "otel.status_code" = Empty,
         "error.type" = Empty,
         "messaging.system" = system,
         "messaging.operation.type" = "process",
         "messaging.operation.name" = "process",
-        "messaging.destination.template" = format!("{channel}.{{topic}}"),
+        "messaging.destination.template" = format!("{channel}.{datasource}.{{topic}}"),
         "messaging.message.id" = format!("{topic}:{tick}"),
-        "promcast.topic" = topic,
-        "promcast.tick" = tick,
+        "promcast.topic" = %topic,
+        "promcast.tick" = tick.millis(),
+        "promcast.lateness_ms" = Empty,
         "promcast.outcome" = Empty,
         "promcast.viewers" = Empty,
         "promcast.bytes" = Empty,
