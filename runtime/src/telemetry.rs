@@ -64,11 +64,7 @@ pub struct Program {
 pub struct Telemetry(Option<Provider>);
 
 /// Starts logging for the whole process, and exporting traces where the environment asks for it. Within a tokio runtime.
-pub fn init(
-    log: &config::Log,
-    program: Program,
-    env: &BTreeMap<String, String>,
-) -> Result<Telemetry, Error> {
+pub fn init(log: &config::Log, program: Program, env: &BTreeMap<String, String>) -> Result<Telemetry, Error> {
     // What the exporter has to say of its settings comes before there is a log of the process.
     let early = tracing_subscriber::registry().with(lines(log));
     let provider = tracing::subscriber::with_default(early, || traces::provider(program, env))?;

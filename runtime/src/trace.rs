@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn without_an_exporter_there_are_no_spans() {
-        let span = spans::serve("GET", "/", "1");
+        let span = spans::serve("GET", Some("/"), "1");
         assert!(span.is_disabled());
         assert_eq!(Context::of(&span), None);
         assert_eq!(Context::current(), None);

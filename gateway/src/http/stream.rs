@@ -18,6 +18,7 @@ use super::body;
 use super::client::Client;
 use super::params::{self, Params, parameter};
 use super::problem::Problem;
+use super::span::Topics;
 use crate::auth::Access;
 use crate::connections::{Connection, Full, Joined, Opening, Pressure, Roster};
 use crate::hub::Signal;
@@ -117,7 +118,9 @@ async fn start(
         clock: state.clock.clone(),
         metrics: state.metrics.clone(),
     });
-    Ok(respond(caller.version, stream))
+    let mut response = respond(caller.version, stream);
+    response.extensions_mut().insert(Topics(grants.iter().map(|grant| grant.topic().key()).collect()));
+    Ok(response)
 }
 
 fn check_rate(state: &State, access: &Access) -> Result<(), Problem> {

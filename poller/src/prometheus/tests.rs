@@ -45,7 +45,10 @@ async fn a_query_is_a_form_with_the_tick_as_time() {
     let url = format!("http://{}/prefix/", stub.address);
     let client = Client::new(&upstream(&url, settings("headers = { X-Scope-OrgID = 'tenant' }"))).unwrap();
     let tick = Tick::from_millis(1_764_000_003_007);
-    let reply = client.instant("sum(up{a=\"b&c\"})", tick, Duration::from_millis(9_500), &Span::none()).await.unwrap();
+    let reply = client
+        .instant("sum(up{a=\"b&c\"})", tick, Duration::from_millis(9_500), &Span::none())
+        .await
+        .unwrap();
     assert_eq!((reply.status, reply.body.as_slice()), (200, UP.as_bytes()));
     let asked = &stub.asked()[0];
     assert_eq!(asked.line, "POST /prefix/api/v1/query");
@@ -92,8 +95,10 @@ async fn reading_stops_at_the_series_limit() {
 #[tokio::test]
 async fn an_answer_that_announces_too_much_is_not_read_at_all() {
     let stub = Stub::saying(200, UP).await;
-    let failed =
-        client(&stub, settings("max_response_bytes = 20")).instant("up", TICK, SOON, &Span::none()).await.unwrap_err();
+    let failed = client(&stub, settings("max_response_bytes = 20"))
+        .instant("up", TICK, SOON, &Span::none())
+        .await
+        .unwrap_err();
     assert_eq!(failed.failure.code, ErrorCode::TooLarge);
     assert!(failed.failure.message.contains(&format!("{} bytes", UP.len())), "{}", failed.failure.message);
 }

@@ -192,8 +192,7 @@ mod tests {
     fn what_cannot_be_had_is_told() {
         let told = decided(&[("OTEL_TRACES_EXPORTER", "zipkin")]);
         assert_eq!(told, Err("OTEL_TRACES_EXPORTER is `zipkin`; it can be `otlp` or `none`".to_owned()));
-        let told =
-            decided(&[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]);
+        let told = decided(&[("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]);
         assert!(told.unwrap_err().starts_with("OTEL_EXPORTER_OTLP_PROTOCOL is `http/json`"));
     }
 

@@ -102,15 +102,16 @@ pub fn call(parent: &Span, method: &str, host: &str, port: u16, path: &str) -> S
 }
 
 /// A request is answered. The first of a trace: whoever can reach the listener must not decide what is recorded.
-pub fn serve(method: &str, route: &str, request_id: &str) -> Span {
+pub fn serve(method: &str, route: Option<&str>, request_id: &str) -> Span {
     span!(
         target: TARGET,
         parent: None,
         Level::INFO,
         "serve",
-        "otel.name" = format!("{method} {route}"),
+        "otel.name" = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}")),
         "otel.kind" = "server",
         "otel.status_code" = Empty,
+        "error.type" = Empty,
         "http.request.method" = method,
         "http.route" = route,
         "http.response.status_code" = Empty,
