@@ -85,7 +85,7 @@ async fn start(
     headers: &HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let Params { mut wanted, positions, namespaces, ticket, backfill, format } = params;
+    let Params { mut wanted, positions, namespaces, ticket, backfill, format, traced } = params;
     let (access, vigil) = state.admit(headers, Asked { wanted: &wanted, namespaces, ticket }).await?;
     check_rate(state, &access)?;
     let grants = state.desk.grants(&access.sight, &wanted).await?;
@@ -109,6 +109,7 @@ async fn start(
         places: wanted.len(),
         hello,
         format,
+        traced,
         backfill: backfill.map(|depth| (state.backfill.clone(), depth)),
         signal,
         pressure: caller.pressure,

@@ -7,8 +7,8 @@ use promcast_proto::job::Job;
 use promcast_proto::tick::Tick;
 use promcast_proto::update::{Outcome as Result_, Update};
 use promcast_runtime::bus::{self, Accepted, Event, State, Subscription};
-use promcast_runtime::trace;
 use promcast_runtime::trace::spans::{self, Message};
+use promcast_runtime::trace::{self, Context};
 use tokio::sync::watch;
 use tracing::{Instrument, Span, debug, warn};
 
@@ -77,7 +77,7 @@ impl Ticker {
             event = next(&mut self.live) => match event {
                 Some(Event::Update(update, sender)) => {
                     let span = spans::process(sender.as_ref(), self.message("out", update.tick));
-                    trace::lines(&span).in_scope(|| self.receive(update, &span));
+                    trace::lines(&span).in_scope(|| self.receive(update, sender.as_ref(), &span));
                 }
                 Some(Event::Lost) => self.topic.doubt(),
                 None => self.live = None,
@@ -99,8 +99,8 @@ impl Ticker {
         Message { system, channel, datasource, topic: self.topic.key(), tick }
     }
 
-    /// Takes an update in, which `span` is about.
-    fn receive(&self, update: Update, span: &Span) {
+    /// Takes an update in, which was sent in the span `sender`, and which `span` is about.
+    fn receive(&self, update: Update, sender: Option<&Context>, span: &Span) {
         let (tick, took) = (update.tick, Duration::from_millis(update.took_ms.into()));
         let kind = match update.outcome {
             Result_::Result(_) => Received::Result,
@@ -113,6 +113,9 @@ impl Ticker {
             // Another ask would bring the same, so the viewers are told.
             Err(error) => (self.refuse(tick, &error), Received::Refused),
         };
+        if let Some(sender) = sender {
+            frame.trace(sender);
+        }
         let (now, bytes) = (self.shared.now(), frame.size());
         let new = self.topic.arrived(tick, took, frame, now);
         let late = now.wall.since(tick);
@@ -139,7 +142,7 @@ impl Ticker {
         let outcome = match self.shared.bus.history(self.topic.topic().address(), since).await {
             Ok(updates) => {
                 for update in updates {
-                    self.receive(update, &Span::none());
+                    self.receive(update, None, &Span::none());
                 }
                 Outcome::Done
             }
