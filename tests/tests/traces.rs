@@ -72,7 +72,7 @@ fn assert_attributes(span: &Span, expected: &[(&str, &str)]) {
     }
 }
 
-/// A job that was queued, what came of it in the poller, and what each of two replicas did with the update.
+/// A job that was queued, what came of it in the poller, and what each replica did with the update.
 struct Tree {
     job: Span,
     work: Span,
@@ -81,7 +81,8 @@ struct Tree {
     arrivals: Vec<Span>,
 }
 
-fn tree(spans: &[Span]) -> Option<Tree> {
+/// The first whole tree, with so many replicas.
+fn tree(spans: &[Span], replicas: usize) -> Option<Tree> {
     let named = |name: &'static str| spans.iter().filter(move |span| span.name == name);
     named("send job.default").filter(|job| job.attribute("promcast.outcome") == "queued").find_map(|job| {
         let work = below(spans, job)?;
@@ -90,7 +91,7 @@ fn tree(spans: &[Span]) -> Option<Tree> {
         let arrivals: Vec<_> =
             named("process out.default").filter(|span| span.parent == update.id).cloned().collect();
         let (job, work, query) = (job.clone(), work.clone(), query.clone());
-        (arrivals.len() == 2).then(|| Tree { job, work, query, update: update.clone(), arrivals })
+        (arrivals.len() == replicas).then(|| Tree { job, work, query, update: update.clone(), arrivals })
     })
 }
 
@@ -102,7 +103,8 @@ async fn one_trace_leads_from_the_job_to_what_every_replica_does_with_the_update
     let mut streams =
         [Stream::with(&rig.gateways[0], &asking, None).await, Stream::open(&rig.gateways[1], "up", 5).await];
     let topic = streams[0].topic().to_owned();
-    let Tree { job, work, query, update, arrivals } = receiver.find("a whole trace", tree).await;
+    let Tree { job, work, query, update, arrivals } =
+        receiver.find("a whole trace", |spans| tree(spans, 2)).await;
 
     let message = [("messaging.system", "nats"), ("promcast.topic", &topic)];
     assert_eq!((job.kind, job.service.as_str()), (SpanKind::Producer, "promcast-gateway"));
@@ -194,12 +196,11 @@ async fn spans_go_over_grpc_too_and_what_is_left_is_sent_at_the_end() {
     assert!(receiver.spans().is_empty());
     gateway.process.signal(Signal::TERM);
     assert!(gateway.process.exit(PATIENCE).await.success());
-    let spans = receiver.spans();
-    for name in ["send job.default", "process job.default", "POST", "send in.default", "process out.default"]
-    {
-        let span = spans.iter().find(|span| span.name == name);
-        assert_eq!(span.map(|span| span.service.as_str()), Some("gateway-of-a-test"), "{name}: {spans:?}");
+    let tree = tree(&receiver.spans(), 1).unwrap();
+    for span in [&tree.job, &tree.work, &tree.query, &tree.update, &tree.arrivals[0]] {
+        assert_eq!((span.service.as_str(), &span.trace), ("gateway-of-a-test", &tree.job.trace));
     }
+    assert_attributes(&tree.update, &[("messaging.system", "promcast_embedded")]);
 }
 
 #[tokio::test]
