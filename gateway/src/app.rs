@@ -12,6 +12,7 @@ use promcast_runtime::bus::{self, Bus};
 use promcast_runtime::clock::Clock;
 use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::{Lifecycle, Tasks};
+use promcast_runtime::telemetry::Program;
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use promcast_gateway::app::App;
+use promcast_gateway::app::{self, App};
 use promcast_gateway::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
 use promcast_runtime::healthcheck;
@@ -11,11 +11,12 @@ use promcast_runtime::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match load::<Config>(&Sources::of_process()) {
+    let sources = Sources::of_process();
+    let config = match load::<Config>(&sources) {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
-    match start(config).await {
+    match start(config, &sources).await {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("error: {error}"));
@@ -24,15 +25,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start(config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    match config.action() {
-        Action::Check => return Ok(promcast_gateway::app::check(&config)),
-        Action::Init => return Ok(promcast_gateway::app::init(&config).await?),
+async fn start(config: Config, sources: &Sources) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let telemetry = match config.action() {
+        Action::Check => return Ok(app::check(&config)),
+        Action::Init => return Ok(app::init(&config).await?),
         Action::Healthcheck(health) => return Ok(healthcheck::run(config.admin_listen(), health).await),
-        Action::Run => telemetry::init(&config.log)?,
-    }
+        Action::Run => telemetry::init(&config.log, app::PROGRAM, &sources.env)?,
+    };
     let lifecycle = Lifecycle::new(config.grace())?;
     let app = App::build(&config, lifecycle.tasks()).await?;
     let listeners = app.listen(&config).await?;
-    Ok(app.run(listeners, lifecycle).await)
+    let code = app.run(listeners, lifecycle).await;
+    telemetry.end().await;
+    Ok(code)
 }

@@ -10,11 +10,15 @@ use promcast_runtime::bus::nats::{self, Nats};
 use promcast_runtime::clock::Clock;
 use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::Lifecycle;
+use promcast_runtime::telemetry::Program;
 use prometheus::Registry;
 use tracing::info;
 
 use crate::config::Config;
 use crate::workers::{self, Workers};
+
+/// Who this is, in traces.
+pub const PROGRAM: Program = Program { name: "promcast-poller", version: env!("CARGO_PKG_VERSION") };
 
 /// How long a shutdown may take: a query of ten seconds that has just begun, and publishing what it gives.
 pub const GRACE: Duration = Duration::from_secs(20);

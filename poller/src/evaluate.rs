@@ -7,7 +7,7 @@ use promcast_proto::job::Job;
 use promcast_proto::topic::Datasource as Name;
 use promcast_proto::update::{Failure, Outcome, Update};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Span, info, warn};
 
 use crate::backoff::{Backoff, Change, Gate, Ticket};
 use crate::config::Upstream;
@@ -65,12 +65,12 @@ impl Source {
         self.max_range
     }
 
-    /// The update of a job: always one, whatever happens.
-    pub async fn evaluate(&self, job: &Job) -> Update {
+    /// The update of a job: always one, whatever happens. The query is traced below `span`.
+    pub async fn evaluate(&self, job: &Job, span: &Span) -> Update {
         let (took_ms, outcome) = match self.admit() {
             Err(failure) => (0, Outcome::Failure(failure)),
             Ok(ticket) => {
-                let (took, reply) = self.query(job).await;
+                let (took, reply) = self.query(job, span).await;
                 let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
                 let result = reply.and_then(|reply| self.render(job, took_ms, &reply));
                 let failed = result.as_ref().err();
@@ -99,11 +99,11 @@ impl Source {
         self.tell(change, failed);
     }
 
-    async fn query(&self, job: &Job) -> (Duration, Result<Reply, Failed>) {
+    async fn query(&self, job: &Job, span: &Span) -> (Duration, Result<Reply, Failed>) {
         let _running = self.metrics.running();
         let asked = Duration::from_millis(u64::from(job.timeout_ms));
         let started = Instant::now();
-        let reply = self.client.instant(&job.query, job.tick, asked.min(self.query_timeout)).await;
+        let reply = self.client.instant(&job.query, job.tick, asked.min(self.query_timeout), span).await;
         (started.elapsed(), reply)
     }
 

@@ -11,11 +11,12 @@ use promcast_runtime::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match load::<Config>(&Sources::of_process()) {
+    let sources = Sources::of_process();
+    let config = match load::<Config>(&sources) {
         Ok(config) => config,
         Err(error) => return error.report(),
     };
-    match start(&config).await {
+    match start(&config, &sources).await {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("error: {error}"));
@@ -24,11 +25,13 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start(config: &Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    match config.action() {
+async fn start(config: &Config, sources: &Sources) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let telemetry = match config.action() {
         Action::Check => return Ok(app::check(config)),
         Action::Healthcheck(health) => return Ok(healthcheck::run(config.admin_listen(), health).await),
-        Action::Run => telemetry::init(&config.log)?,
-    }
-    Ok(app::run(config, Lifecycle::new(app::GRACE)?).await?)
+        Action::Run => telemetry::init(&config.log, app::PROGRAM, &sources.env)?,
+    };
+    let code = app::run(config, Lifecycle::new(app::GRACE)?).await?;
+    telemetry.end().await;
+    Ok(code)
 }

@@ -10,6 +10,7 @@ use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response};
 use secrecy::ExposeSecret;
+use tracing::Span;
 
 use crate::config::{Endpoint, Upstream};
 use crate::secret;
@@ -17,6 +18,7 @@ use crate::secret;
 pub mod call;
 pub mod classify;
 pub mod meter;
+mod trace;
 
 use call::{Call, Method};
 use classify::{Failed, Lost, lost};
@@ -100,19 +102,29 @@ impl Client {
         })
     }
 
-    /// Runs `query` at `tick`. The upstream is given `timeout`, and little longer is waited for.
-    pub async fn instant(&self, query: &str, tick: Tick, timeout: Duration) -> Result<Reply, Failed> {
-        self.call(&Call::instant(query, tick, timeout), self.max_bytes).await
+    /// Runs `query` at `tick`, traced below `parent`. The upstream is given `timeout`, and little longer is waited for.
+    pub async fn instant(
+        &self,
+        query: &str,
+        tick: Tick,
+        timeout: Duration,
+        parent: &Span,
+    ) -> Result<Reply, Failed> {
+        self.call(&Call::instant(query, tick, timeout), self.max_bytes, parent).await
     }
 
-    /// Makes a call. Of its answer no more than `max_bytes` are read, and little longer than its timeout is waited for.
-    pub async fn call(&self, call: &Call, max_bytes: usize) -> Result<Reply, Failed> {
+    /// Makes a call, traced below `parent`. Of its answer no more than `max_bytes` are read, and little longer than its timeout is
+    /// waited for.
+    pub async fn call(&self, call: &Call, max_bytes: usize, parent: &Span) -> Result<Reply, Failed> {
+        let span = trace::begin(parent, call, &self.url.call(&call.path));
         let exchange = async {
-            let request = self.authenticate(self.request(call)).await;
+            let request = self.authenticate(trace::carry(self.request(call), &span)).await;
             self.read(self.send(request).await?, max_bytes).await
         };
         let answered = tokio::time::timeout(call.timeout + MARGIN, exchange).await;
-        answered.unwrap_or_else(|_| Err(lost(Lost::Timeout)))
+        let reply = answered.unwrap_or_else(|_| Err(lost(Lost::Timeout)));
+        trace::end(&span, &reply);
+        reply
     }
 
     fn request(&self, call: &Call) -> RequestBuilder {

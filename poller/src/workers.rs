@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use promcast_proto::job::Job;
 use promcast_proto::topic::Datasource as Name;
-use promcast_proto::update::Update;
+use promcast_proto::update::{Outcome, Update};
 use promcast_runtime::bus::{self, Bus, Delivery, Jobs};
 use promcast_runtime::clock::Clock;
 use promcast_runtime::lifecycle::Tasks;
+use promcast_runtime::trace;
+use promcast_runtime::trace::spans::{self, Message};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::{debug, error, warn};
+use tracing::{Instrument, Span, debug, error, warn};
 
 use crate::asks::Desk;
 use crate::config::{self, Datasources};
@@ -180,9 +183,16 @@ impl Worker {
             error!(datasource = %self.source.name(), "a job of another datasource is in this queue; dropping it");
             return acknowledge(delivery).await;
         }
-        self.source.metrics().begun(self.clock.now().since(delivery.job().tick));
+        let late = self.clock.now().since(delivery.job().tick);
+        self.source.metrics().begun(late);
+        let span = spans::process(delivery.trace(), self.message("job", delivery.job()));
+        span.record("promcast.lateness_ms", late);
+        self.finish(delivery, &span).instrument(trace::lines(&span)).await;
+    }
+
+    async fn finish(&self, delivery: Box<dyn Delivery>, span: &Span) {
         let published = tokio::select! {
-            published = self.answer(delivery.as_ref()) => published,
+            published = self.answer(delivery.as_ref(), span) => published,
             never = keep(delivery.as_ref()) => match never {},
         };
         if published {
@@ -192,15 +202,24 @@ impl Worker {
         }
     }
 
+    /// A message about a job, for traces.
+    fn message(&self, channel: &'static str, job: &Job) -> Message<'_> {
+        let (system, datasource) = (self.bus.system(), self.source.name());
+        Message { system, channel, datasource, topic: job.topic().key(), tick: job.tick }
+    }
+
     /// Evaluates and publishes; whether that came to a good end.
-    async fn answer(&self, delivery: &dyn Delivery) -> bool {
-        let update = self.source.evaluate(delivery.job()).await;
+    async fn answer(&self, delivery: &dyn Delivery, span: &Span) -> bool {
+        let update = self.source.evaluate(delivery.job(), span).await;
+        span.record("promcast.outcome", outcome(&update));
+        let sending = spans::send(span, self.message("in", delivery.job()));
         let give_up = Instant::now() + PUBLISH_FOR;
         let mut wait = PUBLISH_AGAIN;
         loop {
-            match self.publish(&update).await {
+            match self.publish(&update).instrument(sending.clone()).await {
                 Ok(()) => return true,
                 Err(error) if Instant::now() + wait > give_up || !worth_another_try(&error) => {
+                    spans::failed(&sending, "unpublished");
                     warn!(datasource = %self.source.name(), topic = %update.key, %error, "an update was not published");
                     return false;
                 }
@@ -216,6 +235,13 @@ impl Worker {
             // Somebody else answered the same tick: with the same data, since Prometheus was asked for that time.
             bus::Stored::New | bus::Stored::Duplicate => Ok(()),
         }
+    }
+}
+
+fn outcome(update: &Update) -> &'static str {
+    match &update.outcome {
+        Outcome::Result(_) => "result",
+        Outcome::Failure(failure) => failure.code.as_str(),
     }
 }
 

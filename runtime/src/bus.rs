@@ -8,6 +8,7 @@
 //! - **Updates** are a log with memory. The first update of a topic and tick is stored and handed to every
 //!   subscriber; a second one is refused. The last few of each topic can be read again.
 //! - **Asks** are questions with an answer, and are kept nowhere: one poller that is there answers, in its time or not at all.
+//! - Where the caller is in a span of a trace (`crate::trace`), jobs and updates carry that along, beside their payload.
 //! - Nothing is queued while the bus is out of reach: calls fail, and [`State`] says so.
 
 use std::fmt;
@@ -21,6 +22,8 @@ use promcast_proto::tick::Tick;
 use promcast_proto::topic::{Address, Datasource};
 use promcast_proto::update::Update;
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::trace::Context;
 
 pub mod embedded;
 mod feed;
@@ -133,8 +136,8 @@ pub enum Error {
 /// What a subscriber of a topic gets.
 #[derive(Debug)]
 pub enum Event {
-    /// The next update, as a rule in the order of publication.
-    Update(Update),
+    /// The next update, as a rule in the order of publication, and the span that sent it.
+    Update(Update, Option<Context>),
     /// Updates may have been lost on the way here; [`Bus::history`] still has them.
     Lost,
 }
@@ -209,6 +212,8 @@ impl fmt::Debug for Subscription {
 pub trait Delivery: Send + Sync {
     /// The job.
     fn job(&self) -> &Job;
+    /// The span that asked for it.
+    fn trace(&self) -> Option<&Context>;
     /// Says that the work goes on: the wait for a sign of life starts anew.
     async fn progress(&self) -> Result<(), Error>;
     /// The work is done; its update is stored. Returns once the bus knows.
@@ -230,6 +235,9 @@ pub trait Jobs: Send {
 pub trait Bus: Send + Sync + 'static {
     /// Whether the bus can be used, now and whenever that changes.
     fn state(&self) -> watch::Receiver<State>;
+
+    /// What carries the messages, by the name that traces call it.
+    fn system(&self) -> &'static str;
 
     /// Asks for an evaluation. `attempt` tells repeated asks for one tick apart: 0 the first time, and 1, 2, … where an
     /// earlier ask led to nothing.

@@ -1,7 +1,7 @@
 //! Configuration: flags over `PROMCAST_*` environment over a TOML file, with every error told at once.
 //!
 //! The sections that gateway and poller share stand here; each program adds its own. This is the only place that
-//! reads the environment.
+//! reads the environment, but for the variables `OTEL_*`, most of which the SDK of OpenTelemetry reads by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

@@ -11,3 +11,4 @@ pub mod healthcheck;
 pub mod lifecycle;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;

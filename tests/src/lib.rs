@@ -17,6 +17,7 @@ pub mod kube_api;
 pub mod load_balancer;
 pub mod nats;
 pub mod oidc;
+pub mod otlp;
 pub mod process;
 pub mod programs;
 pub mod prometheus;

@@ -161,9 +161,12 @@ pub struct Poller {
 impl Poller {
     /// Starts one on a free admin port and waits until it is ready.
     pub async fn start(flags: &[&str]) -> Self {
-        let mut command = command("promcast-poller");
-        command.args(["--log-format", "json", "--admin-listen", "127.0.0.1:0"]).args(flags);
-        let process = Process::spawn("promcast-poller", &mut command);
+        Self::of(command("promcast-poller").args(["--admin-listen", "127.0.0.1:0"]).args(flags)).await
+    }
+
+    /// Starts what a command says, address and all, and waits until it is ready.
+    pub async fn of(command: &mut Command) -> Self {
+        let process = Process::spawn("promcast-poller", command.args(["--log-format", "json"]));
         let admin = listening(&process, "admin").await;
         until_ready("the poller", &admin).await;
         Self { process, admin }

@@ -1,8 +1,8 @@
 //! A stand-in for Prometheus, for what the real one cannot be told to do: be slow, warn, refuse, break off.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -54,11 +54,15 @@ impl Reply {
 
 type Answer = Arc<dyn Fn(&str, &str) -> Reply + Send + Sync>;
 
+/// The header `traceparent` of each query.
+type Traces = Arc<Mutex<Vec<Option<String>>>>;
+
 /// A running stand-in; it ends with its handle.
 #[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
     asked: Arc<AtomicU64>,
+    traces: Traces,
     _server: JoinSet<()>,
 }
 
@@ -78,15 +82,15 @@ impl Upstream {
     pub async fn start_timed(answer: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let asked = Arc::<AtomicU64>::default();
+        let (asked, traces) = (Arc::<AtomicU64>::default(), Traces::default());
         let answer: Answer = Arc::new(answer);
         let router = Router::new()
             .route("/api/v1/query", get(query).post(query))
             .route("/api/v1/query_range", get(query).post(query))
-            .with_state((answer, asked.clone()));
+            .with_state((answer, asked.clone(), Arc::clone(&traces)));
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.expect("the stand-in serves") });
-        Self { address, asked, _server: server }
+        Self { address, asked, traces, _server: server }
     }
 
     /// Starts one that answers each query with one sample.
@@ -103,6 +107,14 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
+    /// The header `traceparent` of each query that it was asked.
+    ///
+    /// # Panics
+    /// Never: nobody panics with the lock.
+    pub fn traces(&self) -> Vec<Option<String>> {
+        self.traces.lock().expect("nobody panics with it").clone()
+    }
+
     /// How many queries it was asked.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
@@ -110,12 +122,14 @@ impl Upstream {
 }
 
 async fn query(
-    State((say, asked)): State<(Answer, Arc<AtomicU64>)>,
+    State((say, asked, traces)): State<(Answer, Arc<AtomicU64>, Traces)>,
     RawQuery(line): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     asked.fetch_add(1, Ordering::Relaxed);
+    let trace = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    traces.lock().expect("nobody panics with it").push(trace);
     let form =
         headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"form-urlencoded"));
     let parameters = if form { body.to_vec() } else { line.unwrap_or_default().into_bytes() };

@@ -31,6 +31,8 @@ struct Opening {
     namespaces: Vec<String>,
     backfill: Option<String>,
     format: Option<String>,
+    #[serde(default)]
+    trace: bool,
     last_event_id: Option<String>,
 }
 
@@ -78,7 +80,7 @@ pub(super) fn is_readable(body: &[u8], defaults: Defaults) -> bool {
 }
 
 fn read_opening(headers: &HeaderMap, body: &[u8], defaults: Defaults) -> Result<Params, Problem> {
-    let Opening { subscriptions, namespaces, backfill, format, last_event_id } = json(body)?;
+    let Opening { subscriptions, namespaces, backfill, format, trace, last_event_id } = json(body)?;
     params::check_count(subscriptions.len())?;
     let wanted = wanted(subscriptions, defaults, |place| place.to_string())?;
     Ok(Params {
@@ -87,6 +89,7 @@ fn read_opening(headers: &HeaderMap, body: &[u8], defaults: Defaults) -> Result<
         ticket: None,
         backfill: backfill.map(|text| params::read_backfill(&text, &wanted, defaults)).transpose()?,
         format: format.map_or(Ok(Format::default()), |name| params::read_format(&name))?,
+        traced: trace,
         wanted,
     })
 }

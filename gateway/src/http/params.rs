@@ -28,6 +28,8 @@ pub(super) struct Params {
     pub(super) backfill: Option<Duration>,
     /// In which form it wants updates.
     pub(super) format: Format,
+    /// Whether updates shall name the span that sent them.
+    pub(super) traced: bool,
 }
 
 /// What every stream of this gateway has in common.
@@ -45,7 +47,7 @@ pub(super) struct Defaults {
 const EACH: [&str; 3] = ["query", "interval", "datasource"];
 
 /// What may be given once.
-const ONCE: [&str; 4] = ["last_event_id", "ticket", "backfill", "format"];
+const ONCE: [&str; 5] = ["last_event_id", "ticket", "backfill", "format", "trace"];
 
 /// What may be given any number of times, for all queries together.
 const NAMESPACE: &str = "namespace";
@@ -73,7 +75,7 @@ pub(super) fn read(query_string: &str, headers: &HeaderMap, defaults: Defaults) 
             return Err(parameter(format!("there is no parameter `{name}`; there are {known}")));
         }
     }
-    let [last_event_id, ticket, backfill, format] = once;
+    let [last_event_id, ticket, backfill, format, trace] = once;
     let wanted = read_wanted(each, defaults.interval)?;
     Ok(Params {
         positions: positions(last_event_id, headers, &wanted, defaults.now)?,
@@ -81,6 +83,7 @@ pub(super) fn read(query_string: &str, headers: &HeaderMap, defaults: Defaults) 
         ticket,
         backfill: backfill.map(|text| read_backfill(&text, &wanted, defaults)).transpose()?,
         format: format.map_or(Ok(Format::default()), |name| read_format(&name))?,
+        traced: trace.map_or(Ok(false), |text| read_trace(&text))?,
         wanted,
     })
 }
@@ -185,6 +188,14 @@ pub(super) fn read_datasource(name: &str) -> Result<Datasource, Problem> {
 /// The name of a format.
 pub(super) fn read_format(name: &str) -> Result<Format, Problem> {
     name.parse().map_err(|error| parameter(format!("`format`: {error}")))
+}
+
+fn read_trace(text: &str) -> Result<bool, Problem> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(parameter("`trace` must be 1 or 0")),
+    }
 }
 
 /// How much history is wanted: a duration in which the fastest subscription has no more ticks than are given.

@@ -1,10 +1,13 @@
-//! A span around each request, so that every line which is logged on its behalf carries its `X-Request-Id`.
+//! A span around each request, so that every line which is logged on its behalf carries its `X-Request-Id`; and one for its trace.
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument, info_span};
+use promcast_proto::topic::Key;
+use promcast_runtime::trace::{self, Context, TRACEPARENT, TRACESTATE, spans};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 /// The header with a request's name, from the client or made here.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,12 +28,55 @@ fn is_fit(name: &HeaderValue) -> bool {
     (1..=NAME_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
+/// What a response says of itself to its trace: the topics of its stream.
+#[derive(Clone, Debug)]
+pub(super) struct Topics(pub(super) Vec<Key>);
+
 /// Runs the rest of the way in a span. The query string is not in it: it may hold more than a log should.
+///
+/// The span of the trace ends with the head of the response, and so with the first byte of a stream: how long a stream lives is no
+/// duration of a request.
 pub(super) async fn enter(request: Request, next: Next) -> Response {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    let span = info_span!("request", request.id = id, http.method = %request.method(), http.route = route);
-    next.run(request).instrument(span).await
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let traced = spans::serve(request.method().as_str(), route, id);
+    let lines = info_span!(
+        "request",
+        request.id = id,
+        http.method = %request.method(),
+        http.route = route.unwrap_or("none"),
+        trace.id = Empty,
+    );
+    if let Some(context) = Context::of(&traced).filter(Context::is_sampled) {
+        lines.record("trace.id", context.trace_id());
+    }
+    if let Some(caller) = caller(request.headers()).filter(|_| !traced.is_disabled()) {
+        trace::link(&traced, &caller);
+    }
+    let response = next.run(request).instrument(lines).await;
+    note(&traced, &response);
+    response
+}
+
+/// The span of whoever asks, if they say.
+fn caller(headers: &HeaderMap) -> Option<Context> {
+    let value = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    Context::read(value(TRACEPARENT), value(TRACESTATE))
+}
+
+fn note(span: &Span, response: &Response) {
+    if span.is_disabled() {
+        return;
+    }
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        spans::failed(span, status.as_str());
+    }
+    if let Some(Topics(topics)) = response.extensions().get() {
+        let topics: Vec<_> = topics.iter().map(ToString::to_string).collect();
+        span.record("promcast.topics", topics.join(","));
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::body;
 use super::client::Client;
 use super::params::{self, Params, parameter};
 use super::problem::Problem;
+use super::span::Topics;
 use crate::auth::Access;
 use crate::connections::{Connection, Full, Joined, Opening, Pressure, Roster};
 use crate::hub::Signal;
@@ -84,7 +85,7 @@ async fn start(
     headers: &HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let Params { mut wanted, positions, namespaces, ticket, backfill, format } = params;
+    let Params { mut wanted, positions, namespaces, ticket, backfill, format, traced } = params;
     let (access, vigil) = state.admit(headers, Asked { wanted: &wanted, namespaces, ticket }).await?;
     check_rate(state, &access)?;
     let grants = state.desk.grants(&access.sight, &wanted).await?;
@@ -108,6 +109,7 @@ async fn start(
         places: wanted.len(),
         hello,
         format,
+        traced,
         backfill: backfill.map(|depth| (state.backfill.clone(), depth)),
         signal,
         pressure: caller.pressure,
@@ -117,7 +119,9 @@ async fn start(
         clock: state.clock.clone(),
         metrics: state.metrics.clone(),
     });
-    Ok(respond(caller.version, stream))
+    let mut response = respond(caller.version, stream);
+    response.extensions_mut().insert(Topics(grants.iter().map(|grant| grant.topic().key()).collect()));
+    Ok(response)
 }
 
 fn check_rate(state: &State, access: &Access) -> Result<(), Problem> {

@@ -7,8 +7,10 @@ use promcast_proto::job::Job;
 use promcast_proto::tick::Tick;
 use promcast_proto::update::{Outcome as Result_, Update};
 use promcast_runtime::bus::{self, Accepted, Event, State, Subscription};
+use promcast_runtime::trace::spans::{self, Message};
+use promcast_runtime::trace::{self, Context};
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tracing::{Instrument, Span, debug, warn};
 
 use super::Shared;
 use super::timeline::{Outcome, Plan};
@@ -73,7 +75,10 @@ impl Ticker {
     async fn wait(&mut self, until: tokio::time::Instant) {
         tokio::select! {
             event = next(&mut self.live) => match event {
-                Some(Event::Update(update)) => self.receive(update),
+                Some(Event::Update(update, sender)) => {
+                    let span = spans::process(sender.as_ref(), self.message("out", update.tick));
+                    trace::lines(&span).in_scope(|| self.receive(update, sender.as_ref(), &span));
+                }
                 Some(Event::Lost) => self.topic.doubt(),
                 None => self.live = None,
             },
@@ -87,7 +92,15 @@ impl Ticker {
         }
     }
 
-    fn receive(&self, update: Update) {
+    /// A message about a tick of this topic, for traces.
+    fn message(&self, channel: &'static str, tick: Tick) -> Message<'_> {
+        let topic = self.topic.topic();
+        let (system, datasource) = (self.shared.bus.system(), topic.datasource());
+        Message { system, channel, datasource, topic: self.topic.key(), tick }
+    }
+
+    /// Takes an update in, which was sent in the span `sender`, and which `span` is about.
+    fn receive(&self, update: Update, sender: Option<&Context>, span: &Span) {
         let (tick, took) = (update.tick, Duration::from_millis(update.took_ms.into()));
         let kind = match update.outcome {
             Result_::Result(_) => Received::Result,
@@ -100,12 +113,22 @@ impl Ticker {
             // Another ask would bring the same, so the viewers are told.
             Err(error) => (self.refuse(tick, &error), Received::Refused),
         };
-        let now = self.shared.now();
-        let new = self.topic.arrived(tick, took, frame, now);
-        if new {
-            metrics.update_lateness.observe(seconds(now.wall.since(tick)));
+        if let Some(sender) = sender {
+            frame.trace(sender);
         }
-        metrics.received(if new { kind } else { Received::Duplicate }).inc();
+        let (now, bytes) = (self.shared.now(), frame.size());
+        let new = self.topic.arrived(tick, took, frame, now);
+        let late = now.wall.since(tick);
+        if new {
+            metrics.update_lateness.observe(seconds(late));
+        }
+        let kind = if new { kind } else { Received::Duplicate };
+        metrics.received(kind).inc();
+        if !span.is_disabled() {
+            span.record("promcast.outcome", kind.as_str()).record("promcast.lateness_ms", late);
+            span.record("promcast.viewers", self.topic.viewers()).record("promcast.bytes", bytes);
+            span.record("promcast.skipped", self.topic.take_skipped());
+        }
     }
 
     /// The event that stands for an update which cannot be used.
@@ -119,7 +142,7 @@ impl Ticker {
         let outcome = match self.shared.bus.history(self.topic.topic().address(), since).await {
             Ok(updates) => {
                 for update in updates {
-                    self.receive(update);
+                    self.receive(update, None, &Span::none());
                 }
                 Outcome::Done
             }
@@ -139,7 +162,8 @@ impl Ticker {
             tick,
             timeout_ms: u32::try_from(self.shared.settings.query_timeout.as_millis()).unwrap_or(u32::MAX),
         };
-        let answer = self.shared.bus.ask(&job, attempt).await;
+        let span = spans::send(&Span::none(), self.message("job", tick));
+        let answer = self.shared.bus.ask(&job, attempt).instrument(span.clone()).await;
         let (asked, outcome) = match &answer {
             Ok(Accepted::Queued) => (Asked::Queued, Outcome::Done),
             Ok(Accepted::Duplicate) => (Asked::Duplicate, Outcome::Done),
@@ -150,6 +174,10 @@ impl Ticker {
             }
         };
         self.shared.metrics.asked(asked).inc();
+        span.record("promcast.attempt", attempt).record("promcast.outcome", asked.as_str());
+        if asked == Asked::Failed {
+            spans::failed(&span, asked.as_str());
+        }
         if attempt > 0 && asked == Asked::Queued {
             self.shared.metrics.repairs.inc();
         }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use promcast_proto::code::GapReason;
 use promcast_proto::tick::{Interval, Tick};
 use promcast_proto::topic::{self, Key};
 use tokio::sync::Notify;
 
 use super::signal::Signal;
-use super::timeline::{Limits, Next, Now, Outcome, Plan, Reader, Resume, Timeline};
+use super::timeline::{Gap, Limits, Next, Now, Outcome, Plan, Reader, Resume, Timeline};
 use crate::sse::{Frame, Memory};
 
 /// Shared by the topic's ticker and its readers. The locks are held for map look-ups only.
@@ -20,6 +22,8 @@ pub(super) struct Topic {
     listeners: Mutex<Listeners>,
     joined: Notify,
     memory: Memory,
+    /// Ticks that slow readers skipped since somebody last asked.
+    skipped: AtomicU64,
 }
 
 #[derive(Default)]
@@ -32,7 +36,14 @@ impl Topic {
     pub(super) fn new(topic: topic::Topic, limits: Limits) -> Self {
         let timeline = Mutex::new(Timeline::new(topic.key().phase(), limits));
         let memory = Memory::new(topic.key());
-        Self { topic, timeline, listeners: Mutex::default(), joined: Notify::new(), memory }
+        Self {
+            topic,
+            timeline,
+            listeners: Mutex::default(),
+            joined: Notify::new(),
+            memory,
+            skipped: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -78,7 +89,21 @@ impl Topic {
     }
 
     pub(super) fn next(&self, reader: &mut Reader, now: Now) -> Next {
-        self.timeline.lock().next(reader, now)
+        let next = self.timeline.lock().next(reader, now);
+        if let Next::Gap(Gap { missed, reason: GapReason::SlowConsumer, .. }) = next {
+            self.skipped.fetch_add(missed, Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// How many read it.
+    pub(super) fn viewers(&self) -> usize {
+        self.listeners.lock().waiting.len()
+    }
+
+    /// Ticks that slow readers skipped since the last call, of all readers together.
+    pub(super) fn take_skipped(&self) -> u64 {
+        self.skipped.swap(0, Ordering::Relaxed)
     }
 
     pub(super) fn is_unused(&self, now: Now) -> bool {

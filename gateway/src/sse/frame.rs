@@ -8,6 +8,7 @@ use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::Tick;
 use promcast_proto::topic::Key;
 use promcast_proto::update::{Failure, Outcome, Update};
+use promcast_runtime::trace::Context;
 
 use super::failed::Failed;
 use super::format::Format;
@@ -26,6 +27,8 @@ pub struct Frame(Arc<Event>);
 struct Event {
     tick: Tick,
     prometheus: Rendered,
+    /// What names the span that sent it, as the end of a line of data.
+    trace: OnceLock<Bytes>,
     /// Nothing for errors, which are the same in all formats.
     others: Option<Others>,
 }
@@ -68,7 +71,7 @@ impl Frame {
                 let prometheus = one_line("metric-update", &body.unpack(limit)?, tick)?;
                 let (compact, grafana) = (OnceLock::new(), OnceLock::new());
                 let others = Some(Others { memory: memory.clone(), compact, grafana });
-                Ok(Self(Arc::new(Event { tick, prometheus, others })))
+                Ok(Self(Arc::new(Event { tick, prometheus, trace: OnceLock::new(), others })))
             }
             Outcome::Failure(Failure { code, message }) => Ok(Self::of_failure(key, tick, code, &message)),
         }
@@ -78,12 +81,12 @@ impl Frame {
     pub fn of_failure(topic: Key, tick: Tick, code: ErrorCode, message: &str) -> Self {
         let failed = Failed::update(topic, tick, code, message).json();
         let prometheus = Rendered::event("error", &failed, tick);
-        Self(Arc::new(Event { tick, prometheus, others: None }))
+        Self(Arc::new(Event { tick, prometheus, trace: OnceLock::new(), others: None }))
     }
 
     /// The event in a format, made now if nobody asked for it before.
     pub fn rendered(&self, format: Format) -> &Rendered {
-        let Event { tick, prometheus, others } = &*self.0;
+        let Event { tick, prometheus, others, .. } = &*self.0;
         let other = others.as_ref().and_then(|others| match format {
             Format::Prometheus => None,
             Format::Compact => {
@@ -96,6 +99,19 @@ impl Frame {
             }
         });
         other.unwrap_or(prometheus)
+    }
+
+    /// Names the span that sent the update. The first word counts.
+    pub fn trace(&self, sender: &Context) {
+        let end = format!(",\"traceparent\":\"{}\"}}\n", sender.traceparent());
+        self.0.trace.get_or_init(|| Bytes::from(end));
+    }
+
+    /// The event in a format with the name of the span that sent it, in two pieces, without its `id` line and its end: each piece
+    /// is shared by all who ask. Nothing where it has no such name.
+    pub fn traced(&self, format: Format) -> Option<[Bytes; 2]> {
+        let trace = self.0.trace.get()?;
+        Some([self.rendered(format).open()?, trace.clone()])
     }
 
     /// The whole event in the default format.
@@ -114,7 +130,7 @@ impl Frame {
             let compact = compact.get().and_then(Option::as_ref).map_or(0, Rendered::size);
             compact + grafana.get().map_or(0, Rendered::size)
         });
-        self.0.prometheus.size() + others
+        self.0.prometheus.size() + others + self.0.trace.get().map_or(0, Bytes::len)
     }
 }
 
@@ -150,6 +166,23 @@ mod tests {
         assert_eq!(frame.whole(), "event: metric-update\ndata: {}\nid: 5007\n\n");
         assert_eq!(frame.head(), "event: metric-update\ndata: {}\n");
         assert_eq!(frame.rendered(Format::Prometheus).data(), b"{}");
+    }
+
+    #[test]
+    fn who_asks_for_it_gets_the_name_of_the_span_in_every_format() {
+        let frame = framed(r#"{"a":1}"#).unwrap();
+        assert_eq!(frame.traced(Format::Prometheus), None);
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let plain = frame.whole();
+        frame.trace(&Context::read(Some(parent), None).unwrap());
+        assert_eq!(frame.whole(), plain, "others do not get it");
+        for format in Format::ALL {
+            let event = frame.traced(format).unwrap().concat();
+            let text = String::from_utf8(event).unwrap();
+            let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+            let data: serde_json::Value = serde_json::from_str(data).unwrap();
+            assert_eq!(data["traceparent"], parent, "{format:?}: {text}");
+        }
     }
 
     #[test]

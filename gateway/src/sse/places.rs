@@ -26,6 +26,8 @@ pub(super) struct Places {
     /// Places that wait for history, likewise.
     fetching: u32,
     format: Format,
+    /// Whether the client wants to know which span sent an update.
+    traced: bool,
     backfill: Option<(Backfill, Duration)>,
     signal: Arc<Signal>,
     metrics: Metrics,
@@ -56,13 +58,13 @@ impl Places {
     pub(super) fn new(
         places: usize,
         joined: Vec<Joined>,
-        format: Format,
+        (format, traced): (Format, bool),
         backfill: Option<(Backfill, Duration)>,
         signal: Arc<Signal>,
         metrics: Metrics,
     ) -> Self {
         let places = std::iter::repeat_with(|| None).take(places).collect();
-        let mut new = Self { places, raised: 0, fetching: 0, format, backfill, signal, metrics };
+        let mut new = Self { places, raised: 0, fetching: 0, format, traced, backfill, signal, metrics };
         for joined in joined {
             new.join(joined);
         }
@@ -149,7 +151,10 @@ impl Places {
                 sent.inc();
             }
         }
-        if several {
+        if let Some(event) = self.traced.then(|| frame.traced(self.format)).flatten() {
+            queue.extend(event);
+            queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
+        } else if several {
             queue.push_back(rendered.head());
             queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
         } else {

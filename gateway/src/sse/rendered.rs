@@ -65,6 +65,13 @@ impl Rendered {
         self.whole.slice(..self.head)
     }
 
+    /// The event without its `id` line and the brace that closes its data, for one more field; nothing where the data is no object,
+    /// or an empty one.
+    pub(super) fn open(&self) -> Option<Bytes> {
+        let open = self.data().ends_with(b"}") && self.data().len() > 2;
+        open.then(|| self.whole.slice(..self.head.saturating_sub(2)))
+    }
+
     /// The line of data.
     pub(super) fn data(&self) -> &[u8] {
         self.whole.get(self.data..self.head.saturating_sub(1)).unwrap_or_default()

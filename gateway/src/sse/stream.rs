@@ -51,6 +51,8 @@ pub struct Parts {
     pub hello: event::Connected,
     /// The form of updates.
     pub format: Format,
+    /// Whether they name the span that sent them.
+    pub traced: bool,
     /// Where history comes from, and how much of it is wanted.
     pub backfill: Option<(Backfill, Duration)>,
     /// Raised by the topics.
@@ -105,9 +107,9 @@ pub(crate) fn retry() -> Duration {
 impl Stream {
     /// A stream that begins with `connected`.
     pub fn new(parts: Parts) -> Self {
-        let Parts { connection, joined, places, hello, format, backfill, signal, .. } = parts;
+        let Parts { connection, joined, places, hello, format, traced, backfill, signal, .. } = parts;
         let Parts { pressure, vigil, soft, rhythm, clock, metrics, .. } = parts;
-        let places = Places::new(places, joined, format, backfill, signal.clone(), metrics.clone());
+        let places = Places::new(places, joined, (format, traced), backfill, signal.clone(), metrics.clone());
         let now = Instant::now();
         let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
         let mut stream = Self {

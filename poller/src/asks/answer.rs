@@ -5,6 +5,7 @@ use std::time::Duration;
 use promcast_proto::ask::{Answer, Ask, Question};
 use promcast_proto::body::Body;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::encode;
 use crate::evaluate::Source;
@@ -31,7 +32,7 @@ impl Source {
         let _running = self.metrics().answering();
         let timeout = self.query_timeout().min(Duration::from_millis(u64::from(ask.timeout_ms)));
         let limit = self.max_range();
-        let reply = self.client().call(&Call::of(&ask.question, timeout), limit).await?;
+        let reply = self.client().call(&Call::of(&ask.question, timeout), limit, &Span::none()).await?;
         match ask.question {
             Question::Instant { .. } | Question::Range { .. } => {
                 classify::answer(reply.status, &reply.body)?;

@@ -37,7 +37,7 @@ fn exposed(registry: &Registry) -> String {
 async fn a_job_becomes_the_event_of_its_topic_and_tick() {
     let stub = Stub::saying(200, UP).await;
     let (source, registry) = source(&stub, Datasource::default());
-    let update = source.evaluate(&job(1_764_000_003_007)).await;
+    let update = source.evaluate(&job(1_764_000_003_007), &Span::none()).await;
     assert_eq!((update.key, update.tick.millis()), (job(0).topic().key(), 1_764_000_003_007));
     let Outcome::Result(body) = update.outcome else { panic!("{update:?}") };
     let event: serde_json::Value = serde_json::from_slice(&body.unpack(1 << 20).unwrap()).unwrap();
@@ -61,7 +61,7 @@ async fn a_result_over_the_event_limit_is_a_failure() {
     let stub = Stub::saying(200, UP).await;
     let small = std::num::NonZeroUsize::new(100).unwrap();
     let (source, _) = source(&stub, Datasource { max_encoded_bytes: small, ..Datasource::default() });
-    assert_eq!(failure(&source.evaluate(&job(0)).await).code, ErrorCode::TooLarge);
+    assert_eq!(failure(&source.evaluate(&job(0), &Span::none()).await).code, ErrorCode::TooLarge);
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn a_dead_upstream_is_asked_less_and_every_job_is_still_answered() {
         Stub::playing(|nth| Box::pin(async move { if nth < 3 { say(503, "") } else { say(200, UP) } })).await;
     let (source, registry) = source(&stub, Datasource::default());
     for tick in 0..10 {
-        let update = source.evaluate(&job(tick)).await;
+        let update = source.evaluate(&job(tick), &Span::none()).await;
         assert_eq!(failure(&update).code, ErrorCode::Overloaded);
         assert_eq!(update.tick.millis(), tick);
     }
@@ -87,7 +87,7 @@ async fn a_dead_upstream_is_asked_less_and_every_job_is_still_answered() {
     tokio::time::advance(Duration::from_millis(500)).await;
     tokio::time::resume();
     for _ in 0..2 {
-        assert!(matches!(source.evaluate(&job(11)).await.outcome, Outcome::Result(_)));
+        assert!(matches!(source.evaluate(&job(11), &Span::none()).await.outcome, Outcome::Result(_)));
     }
     assert!(exposed(&registry).contains(r#"promcast_poller_backoff{datasource="default"} 0"#));
 }
@@ -98,7 +98,7 @@ async fn failures_of_queries_spare_nothing() {
     let stub = Stub::saying(400, bad).await;
     let (source, _) = source(&stub, Datasource::default());
     for tick in 0..10 {
-        assert_eq!(failure(&source.evaluate(&job(tick)).await).message, "no");
+        assert_eq!(failure(&source.evaluate(&job(tick), &Span::none()).await).message, "no");
     }
     assert_eq!(stub.asked().len(), 10);
 }

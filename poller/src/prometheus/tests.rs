@@ -22,7 +22,7 @@ fn client(stub: &Stub, settings: Datasource) -> Client {
 }
 
 async fn code(client: &Client) -> ErrorCode {
-    match client.instant("up", TICK, SOON).await {
+    match client.instant("up", TICK, SOON, &Span::none()).await {
         Ok(reply) => classify::answer(reply.status, &reply.body).unwrap_err().failure.code,
         Err(failed) => failed.failure.code,
     }
@@ -45,7 +45,10 @@ async fn a_query_is_a_form_with_the_tick_as_time() {
     let url = format!("http://{}/prefix/", stub.address);
     let client = Client::new(&upstream(&url, settings("headers = { X-Scope-OrgID = 'tenant' }"))).unwrap();
     let tick = Tick::from_millis(1_764_000_003_007);
-    let reply = client.instant("sum(up{a=\"b&c\"})", tick, Duration::from_millis(9_500)).await.unwrap();
+    let reply = client
+        .instant("sum(up{a=\"b&c\"})", tick, Duration::from_millis(9_500), &Span::none())
+        .await
+        .unwrap();
     assert_eq!((reply.status, reply.body.as_slice()), (200, UP.as_bytes()));
     let asked = &stub.asked()[0];
     assert_eq!(asked.line, "POST /prefix/api/v1/query");
@@ -71,7 +74,7 @@ async fn reads_no_further(piece: &'static str, settings: Datasource, message: &s
     let body = parking_lot::Mutex::new(Some(body));
     let stub =
         Stub::playing(move |_| Box::pin(std::future::ready(say(200, body.lock().take().unwrap())))).await;
-    let failed = client(&stub, settings).instant("up", TICK, SOON).await.unwrap_err();
+    let failed = client(&stub, settings).instant("up", TICK, SOON, &Span::none()).await.unwrap_err();
     assert!(failed.failure.message.contains(message), "{}", failed.failure.message);
     // The sender goes with the body: the connection was closed on it.
     dropped.await.unwrap_err();
@@ -92,8 +95,10 @@ async fn reading_stops_at_the_series_limit() {
 #[tokio::test]
 async fn an_answer_that_announces_too_much_is_not_read_at_all() {
     let stub = Stub::saying(200, UP).await;
-    let failed =
-        client(&stub, settings("max_response_bytes = 20")).instant("up", TICK, SOON).await.unwrap_err();
+    let failed = client(&stub, settings("max_response_bytes = 20"))
+        .instant("up", TICK, SOON, &Span::none())
+        .await
+        .unwrap_err();
     assert_eq!(failed.failure.code, ErrorCode::TooLarge);
     assert!(failed.failure.message.contains(&format!("{} bytes", UP.len())), "{}", failed.failure.message);
 }
@@ -108,8 +113,8 @@ async fn an_answer_that_trickles_in_is_complete_and_one_that_breaks_off_is_not()
     })
     .await;
     let client = client(&stub, Datasource::default());
-    assert_eq!(client.instant("up", TICK, SOON).await.unwrap().body, UP.as_bytes());
-    let failed = client.instant("up", TICK, SOON).await.unwrap_err();
+    assert_eq!(client.instant("up", TICK, SOON, &Span::none()).await.unwrap().body, UP.as_bytes());
+    let failed = client.instant("up", TICK, SOON, &Span::none()).await.unwrap_err();
     assert_eq!(failed.failure, lost(Lost::CutShort).failure);
 }
 
@@ -147,7 +152,7 @@ async fn an_upstream_that_is_not_there_is_unreachable_and_not_named() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for url in [format!("http://{free}"), format!("https://{free}"), "http://nowhere.invalid".to_owned()] {
         let client = Client::new(&upstream(&url, Datasource::default())).unwrap();
-        let failed = client.instant("up", TICK, SOON).await.unwrap_err();
+        let failed = client.instant("up", TICK, SOON, &Span::none()).await.unwrap_err();
         assert_eq!(failed.failure, lost(Lost::Unreachable).failure);
         assert!(!failed.cause.unwrap().is_empty());
     }
@@ -158,7 +163,7 @@ async fn an_upstream_that_stays_silent_is_given_up_soon_after_its_time() {
     let stub = Stub::playing(|_| Box::pin(std::future::pending())).await;
     let client = client(&stub, Datasource::default());
     let started = tokio::time::Instant::now();
-    let failed = client.instant("up", TICK, Duration::from_millis(100)).await.unwrap_err();
+    let failed = client.instant("up", TICK, Duration::from_millis(100), &Span::none()).await.unwrap_err();
     assert_eq!(failed, lost(Lost::Timeout));
     assert!(started.elapsed() >= MARGIN && started.elapsed() < MARGIN * 3);
 }
@@ -182,8 +187,8 @@ async fn a_kept_connection_that_died_is_not_a_failure() {
     };
     let client = Client::new(&upstream(&url, Datasource::default())).unwrap();
     let ask = async {
-        client.instant("up", TICK, SOON).await.unwrap();
-        client.instant("up", TICK, SOON).await.unwrap()
+        client.instant("up", TICK, SOON, &Span::none()).await.unwrap();
+        client.instant("up", TICK, SOON, &Span::none()).await.unwrap()
     };
     assert_eq!(tokio::join!(ask, serve).0.body, UP.as_bytes());
 }
@@ -196,15 +201,15 @@ async fn a_renewed_token_is_used_and_a_password_sent_as_basic_authentication() {
     let stub = Stub::saying(200, UP).await;
     let bearer = Datasource { bearer_token_file: Some(path.clone()), ..Datasource::default() };
     let bearer = client(&stub, bearer);
-    bearer.instant("up", TICK, SOON).await.unwrap();
+    bearer.instant("up", TICK, SOON, &Span::none()).await.unwrap();
     std::fs::write(&path, "two").unwrap();
     tokio::time::pause();
     tokio::time::advance(secret::FRESH_FOR).await;
     tokio::time::resume();
-    bearer.instant("up", TICK, SOON).await.unwrap();
+    bearer.instant("up", TICK, SOON, &Span::none()).await.unwrap();
     let basic =
         Datasource { username: Some("user".to_owned()), password_file: Some(path), ..Datasource::default() };
-    client(&stub, basic).instant("up", TICK, SOON).await.unwrap();
+    client(&stub, basic).instant("up", TICK, SOON, &Span::none()).await.unwrap();
     let sent: Vec<_> = stub.asked().iter().map(|asked| asked.headers["authorization"].clone()).collect();
     assert_eq!(sent, ["Bearer one", "Bearer two", "Basic dXNlcjp0d28="]);
     assert!(!format!("{bearer:?}").contains("two"));
@@ -241,10 +246,10 @@ async fn a_private_authority_is_trusted_when_configured_and_http_2_is_spoken() {
     let url = format!("https://localhost:{}", stub.address.port());
     let trusting = Datasource { ca_file: Some(path), ..Datasource::default() };
     let client = Client::new(&upstream(&url, trusting)).unwrap();
-    assert_eq!(client.instant("up", TICK, SOON).await.unwrap().body, UP.as_bytes());
+    assert_eq!(client.instant("up", TICK, SOON, &Span::none()).await.unwrap().body, UP.as_bytes());
     assert_eq!(stub.asked()[0].version, Version::HTTP_2);
     let client = Client::new(&upstream(&url, Datasource::default())).unwrap();
-    let failed = client.instant("up", TICK, SOON).await.unwrap_err();
+    let failed = client.instant("up", TICK, SOON, &Span::none()).await.unwrap_err();
     assert_eq!(failed.failure.code, ErrorCode::Unreachable);
     assert!(failed.cause.unwrap().contains("certificate"));
 }

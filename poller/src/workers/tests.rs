@@ -57,7 +57,7 @@ async fn ask(bus: &Arc<dyn Bus>, query: &str) -> Subscription {
 
 async fn next(updates: &mut Subscription) -> Update {
     match updates.next().await {
-        Some(Event::Update(update)) => update,
+        Some(Event::Update(update, _)) => update,
         other => panic!("{other:?}"),
     }
 }
@@ -187,6 +187,10 @@ fn refuse(left: &AtomicUsize) -> Result<(), bus::Error> {
 impl Bus for Flaky {
     fn state(&self) -> watch::Receiver<State> {
         self.bus.state()
+    }
+
+    fn system(&self) -> &'static str {
+        self.bus.system()
     }
 
     async fn ask(&self, job: &Job, attempt: u32) -> Result<Accepted, bus::Error> {

@@ -24,6 +24,7 @@ use super::{
     Accepted, Asked, Bus, CONTROL_BUFFER, Delivery, Error, Guard, Jobs, Limits, Question, State, Stored,
     Subscription,
 };
+use crate::trace::Context;
 
 mod asks;
 mod log;
@@ -110,8 +111,9 @@ impl Board {
         if stored == Stored::New
             && let Some(listeners) = self.feeds.get_mut(&update.key)
         {
+            let trace = Context::current();
             for listener in listeners {
-                listener.feed.update(update.clone());
+                listener.feed.update(update.clone(), trace.clone());
             }
         }
         stored
@@ -137,6 +139,10 @@ impl Board {
 impl Bus for Embedded {
     fn state(&self) -> watch::Receiver<State> {
         self.state.subscribe()
+    }
+
+    fn system(&self) -> &'static str {
+        "promcast_embedded"
     }
 
     async fn ask(&self, job: &Job, attempt: u32) -> Result<Accepted, Error> {
@@ -217,7 +223,8 @@ impl Lane {
             // Those who wait fell asleep when no worker could fall silent; now one can.
             self.wake.notify_waiters();
         }
-        Ok(Taken { lane: Arc::clone(self), serial, job })
+        let trace = queue.trace(serial);
+        Ok(Taken { lane: Arc::clone(self), serial, job, trace })
     }
 }
 
@@ -242,12 +249,17 @@ struct Taken {
     lane: Arc<Lane>,
     serial: Serial,
     job: Job,
+    trace: Option<Context>,
 }
 
 #[async_trait]
 impl Delivery for Taken {
     fn job(&self) -> &Job {
         &self.job
+    }
+
+    fn trace(&self) -> Option<&Context> {
+        self.trace.as_ref()
     }
 
     async fn progress(&self) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use promcast_proto::update::Update;
 use tokio::sync::mpsc;
 
 use super::{Event, SUBSCRIPTION_BUFFER};
+use crate::trace::Context;
 
 /// Writes into one subscription.
 pub(crate) struct Feed {
@@ -19,11 +20,11 @@ pub(crate) fn channel() -> (Feed, mpsc::Receiver<Event>) {
 
 impl Feed {
     /// Hands an update over. Where the reader is too far behind, the update is dropped and the loss is told.
-    pub(crate) fn update(&mut self, update: Update) {
+    pub(crate) fn update(&mut self, update: Update, trace: Option<Context>) {
         if self.events.capacity() > 1 {
             self.told = false;
             // It fits, or the reader is gone.
-            drop(self.events.try_send(Event::Update(update)));
+            drop(self.events.try_send(Event::Update(update, trace)));
         } else {
             self.lost();
         }
@@ -63,7 +64,7 @@ mod tests {
     fn drain(reader: &mut mpsc::Receiver<Event>) -> Vec<Option<i64>> {
         std::iter::from_fn(|| reader.try_recv().ok())
             .map(|event| match event {
-                Event::Update(update) => Some(update.tick.millis()),
+                Event::Update(update, _) => Some(update.tick.millis()),
                 Event::Lost => None,
             })
             .collect()
@@ -73,13 +74,13 @@ mod tests {
     fn a_full_feed_keeps_the_oldest_and_tells_the_loss_once() {
         let (mut feed, mut reader) = channel();
         for tick in 0..200 {
-            feed.update(update(tick));
+            feed.update(update(tick), None);
         }
         let read = drain(&mut reader);
         assert_eq!(read.len(), SUBSCRIPTION_BUFFER + 1);
         assert_eq!(read[SUBSCRIPTION_BUFFER - 1], Some(63));
         assert_eq!(read[SUBSCRIPTION_BUFFER], None);
-        feed.update(update(200));
+        feed.update(update(200), None);
         assert_eq!(drain(&mut reader), [Some(200)]);
     }
 
@@ -87,11 +88,11 @@ mod tests {
     fn every_drop_is_followed_by_a_told_loss() {
         let (mut feed, mut reader) = channel();
         for tick in 0..100 {
-            feed.update(update(tick));
+            feed.update(update(tick), None);
         }
         // One place is free: too few for an update, and the loss told before is unread still.
-        assert!(matches!(reader.try_recv(), Ok(Event::Update(_))));
-        feed.update(update(100));
+        assert!(matches!(reader.try_recv(), Ok(Event::Update(..))));
+        feed.update(update(100), None);
         let read = drain(&mut reader);
         assert_eq!(read.iter().filter(|event| event.is_none()).count(), 1);
         assert_eq!(read.last(), Some(&None));

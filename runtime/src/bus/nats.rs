@@ -46,6 +46,7 @@ mod setup;
 mod signals;
 mod subject;
 mod topic;
+mod trace;
 mod turn;
 
 /// Why the bus cannot be had, or set up.
@@ -157,6 +158,10 @@ impl fmt::Debug for Nats {
 impl Bus for Nats {
     fn state(&self) -> watch::Receiver<State> {
         self.link.state.subscribe()
+    }
+
+    fn system(&self) -> &'static str {
+        "nats"
     }
 
     async fn ask(&self, job: &Job, attempt: u32) -> Result<Accepted, super::Error> {

@@ -140,7 +140,7 @@ pub(crate) async fn history(bus: &Arc<dyn Bus>, n: usize) -> Vec<i64> {
 /// The tick of the next event; nothing where it tells of a loss.
 pub(crate) async fn next(subscription: &mut Subscription) -> Option<i64> {
     match within("the next event", PATIENCE, subscription.next()).await {
-        Some(Event::Update(update)) => Some(update.tick.millis()),
+        Some(Event::Update(update, _)) => Some(update.tick.millis()),
         Some(Event::Lost) => None,
         None => panic!("the subscription ended"),
     }

@@ -43,7 +43,7 @@ pub(crate) async fn an_update_arrives_as_it_was_published<K: Kind>() {
     for update in [result(1, 5), failure(1, 10)] {
         publish(&rig.other, &update).await;
         match within("the update", PATIENCE, live.next()).await {
-            Some(Event::Update(arrived)) => assert_eq!(arrived, update),
+            Some(Event::Update(arrived, _)) => assert_eq!(arrived, update),
             other => panic!("{other:?}"),
         }
     }

@@ -79,6 +79,7 @@ impl Bench {
                 subscriptions: Vec::new(),
             },
             format: Format::Prometheus,
+            traced: false,
             backfill: None,
             signal,
             pressure: self.pressure.clone(),

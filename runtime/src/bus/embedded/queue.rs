@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::window::Window;
 use crate::bus::{Accepted, Limits};
+use crate::trace::Context;
 
 /// Names one job of a queue. Serials rise in the order in which jobs were accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,7 @@ pub(super) struct Queue {
 struct Entry {
     key: Key,
     job: Job,
+    trace: Option<Context>,
     born: Instant,
     deliveries: u32,
     stage: Stage,
@@ -63,7 +65,14 @@ impl Queue {
         }
         self.seen.put(id, now);
         self.last = Serial(self.last.0 + 1);
-        let entry = Entry { key, job: job.clone(), born: now, deliveries: 0, stage: Stage::Waiting };
+        let entry = Entry {
+            key,
+            job: job.clone(),
+            trace: Context::current(),
+            born: now,
+            deliveries: 0,
+            stage: Stage::Waiting,
+        };
         self.jobs.insert(self.last, entry);
         self.topics.insert(key, self.last);
         self.waiting.insert(self.last);
@@ -83,6 +92,11 @@ impl Queue {
         entry.stage = Stage::Taken { until };
         self.taken.insert((until, serial));
         Some((serial, entry.job.clone()))
+    }
+
+    /// The span that asked for a job.
+    pub(super) fn trace(&self, serial: Serial) -> Option<Context> {
+        self.jobs.get(&serial)?.trace.clone()
     }
 
     /// The worker lives: its silence is counted from now. Nothing happens where the job is not being worked on.

@@ -17,7 +17,9 @@ use tracing::{debug, warn};
 use super::link::Link;
 use super::options::jittered;
 use super::subject::{self, JOBS};
+use super::trace;
 use crate::bus::{Delivery, Error, Jobs};
+use crate::trace::Context;
 
 /// How long one request for a job waits on the server. Less than the server waits for a sign of life (`ack_wait`, 3 s) without
 /// what lies between two such signs (1 s): so the requests of a poller that froze are over before a job that it holds is given
@@ -114,9 +116,13 @@ impl Worker {
 
     /// The job in a message. One that this release cannot read is ended, so that its topic is free for another try.
     async fn open(&self, message: Message) -> Result<Option<Taken>, Error> {
+        let trace = trace::read(&message);
         let Some(reply) = message.reply else { return Ok(None) };
         match envelope::decode::<Job>(&message.payload) {
-            Ok(job) => Ok(Some(Taken { link: Arc::clone(&self.link), reply: reply.to_string(), job })),
+            Ok(job) => {
+                let (link, reply) = (Arc::clone(&self.link), reply.to_string());
+                Ok(Some(Taken { link, reply, job, trace }))
+            }
             Err(error) => {
                 self.link.signals.metrics.unreadable.inc();
                 warn!(%error, "cannot read a job");
@@ -158,6 +164,7 @@ struct Taken {
     link: Arc<Link>,
     reply: String,
     job: Job,
+    trace: Option<Context>,
 }
 
 impl Taken {
@@ -172,6 +179,10 @@ impl Taken {
 impl Delivery for Taken {
     fn job(&self) -> &Job {
         &self.job
+    }
+
+    fn trace(&self) -> Option<&Context> {
+        self.trace.as_ref()
     }
 
     async fn progress(&self) -> Result<(), Error> {

@@ -19,6 +19,7 @@ use super::api::{self, Ack};
 use super::options::jittered;
 use super::signals::Signals;
 use super::subject::{self, JOBS, RESULTS};
+use super::trace;
 use super::turn::Turns;
 use crate::bus::{Error, State};
 
@@ -106,6 +107,7 @@ impl Link {
     ) -> Result<Ack, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
+        trace::write(&mut headers);
         let answer = self.request(action, subject, headers, payload.into()).await?;
         api::ack(&answer.payload).map_err(|reason| Error::Failed { action, reason })
     }

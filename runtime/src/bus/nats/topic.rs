@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::link::Link;
+use super::trace;
 use crate::bus::feed::Feed;
 
 /// The sequence a message got from its stream.
@@ -112,7 +113,7 @@ impl Forward {
             self.feed.lost();
         }
         if let Some(update) = decode(&self.link, self.key, &message.payload) {
-            self.feed.update(update);
+            self.feed.update(update, trace::read(message));
         }
     }
 }
