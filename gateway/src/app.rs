@@ -32,6 +32,9 @@ use crate::subscribe::Desk;
 
 mod identity;
 
+/// Who this is, in traces.
+pub const PROGRAM: Program = Program { name: "promcast-gateway", version: env!("CARGO_PKG_VERSION") };
+
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use promcast_gateway::app::{self, App};
 use promcast_gateway::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
-use promcast_runtime::healthcheck;
 use promcast_runtime::lifecycle::Lifecycle;
-use promcast_runtime::telemetry;
+use promcast_runtime::{healthcheck, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
