@@ -1,4 +1,5 @@
 //! Prints the temperature of each GPU, live.
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "an example is for other projects")]
 
 use futures_util::StreamExt;
 use serde_json::Value;
