@@ -2,14 +2,11 @@
 
 use std::process::ExitCode;
 
-use promcast_gateway::app::App;
+use promcast_gateway::app::{App, PROGRAM};
 use promcast_gateway::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
 use promcast_runtime::lifecycle::Lifecycle;
-use promcast_runtime::telemetry::{self, Program};
-
-/// Who this is, in traces.
-const PROGRAM: Program = Program { name: "promcast-gateway", version: env!("CARGO_PKG_VERSION") };
+use promcast_runtime::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {

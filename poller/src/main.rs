@@ -6,10 +6,7 @@ use promcast_poller::app;
 use promcast_poller::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
 use promcast_runtime::lifecycle::Lifecycle;
-use promcast_runtime::telemetry::{self, Program};
-
-/// Who this is, in traces.
-const PROGRAM: Program = Program { name: "promcast-poller", version: env!("CARGO_PKG_VERSION") };
+use promcast_runtime::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,7 +27,7 @@ async fn main() -> ExitCode {
 async fn start(config: &Config, sources: &Sources) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let telemetry = match config.action() {
         Action::Check => return Ok(app::check(config)),
-        Action::Run => telemetry::init(&config.log, PROGRAM, &sources.env)?,
+        Action::Run => telemetry::init(&config.log, app::PROGRAM, &sources.env)?,
     };
     let code = app::run(config, Lifecycle::new(app::GRACE)?).await?;
     telemetry.end().await;

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod lifecycle;
+pub mod process;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;
