@@ -12,6 +12,7 @@ use promcast_runtime::bus::{self, Bus};
 use promcast_runtime::clock::Clock;
 use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::{Lifecycle, Tasks};
+use promcast_runtime::process;
 use promcast_runtime::telemetry::Program;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -32,7 +33,7 @@ use crate::subscribe::Desk;
 
 mod identity;
 
-/// Who this is, in traces.
+/// Who this is, in traces and metrics.
 pub const PROGRAM: Program = Program { name: "promcast-gateway", version: env!("CARGO_PKG_VERSION") };
 
 /// Why the gateway cannot start.
@@ -115,6 +116,7 @@ impl App {
     /// Makes everything. Connects to the bus in the background, and listens nowhere yet.
     pub async fn build(config: &Config, tasks: &Tasks) -> Result<Self, Error> {
         let registry = Registry::new();
+        process::register(&registry, PROGRAM)?;
         let clock = Clock::system();
         let metrics = Metrics::new(&registry)?;
         let replica = config.replica.clone().unwrap_or_else(random_name);

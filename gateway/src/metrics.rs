@@ -2,8 +2,9 @@
 //!
 //! Never a query, a topic or a client as a label: those lists have no end.
 
-use promcast_proto::code::GapReason;
+use promcast_proto::code::{GapReason, ShutdownCode};
 use promcast_proto::problem;
+use promcast_proto::tick::Tick;
 use std::sync::Arc;
 
 use crate::auth::Reason;
@@ -154,6 +155,12 @@ labels! {
     }
 }
 
+/// Seconds, from in time to a minute of outage.
+const LATENESS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// The code of streams that ended without a last event.
+const CLIENT_GONE: &str = "client_gone";
+
 /// The metrics. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -169,9 +176,14 @@ pub struct Metrics {
     pub repairs: IntCounter,
     /// From the tick until its update was here.
     pub update_lateness: Histogram,
+    /// From the tick until its update was handed to the socket of a client.
+    pub delivery: Histogram,
+    /// Subscriptions that read a topic, at each of its updates.
+    pub viewers: Histogram,
     /// By [`Sent`], found once: this is counted for each event of each connection.
     sent: Arc<[IntCounter]>,
     connection_errors: IntCounterVec,
+    ended: IntCounterVec,
     asked: IntCounterVec,
     received: IntCounterVec,
     skipped: IntCounterVec,
@@ -199,6 +211,9 @@ impl Metrics {
                 "Connections that were refused or cut, by reason.",
                 "reason",
             )?,
+            ended: new.ended()?,
+            delivery: new.delivery()?,
+            viewers: new.viewers()?,
             topics: new.gauge(
                 "promcast_gateway_topics",
                 "Topics that are streamed, or were within the linger time.",
@@ -219,7 +234,7 @@ impl Metrics {
             update_lateness: new.histogram(
                 "promcast_gateway_update_lateness_seconds",
                 "From a tick until its update was here.",
-                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0],
+                LATENESS,
             )?,
             skipped: new.counters(
                 "promcast_gateway_gap_ticks_total",
@@ -245,6 +260,8 @@ impl Metrics {
 
     fn touch(&self) {
         ConnectionError::ALL.iter().for_each(|label| drop(self.connection_error(*label)));
+        ShutdownCode::ALL.iter().for_each(|code| drop(self.ended(Some(*code))));
+        drop(self.ended(None));
         Asked::ALL.iter().for_each(|label| drop(self.asked(*label)));
         Received::ALL.iter().for_each(|label| drop(self.received(*label)));
         GapReason::ALL.iter().for_each(|label| drop(self.skipped(*label)));
@@ -264,6 +281,16 @@ impl Metrics {
     /// Connections refused or cut.
     pub fn connection_error(&self, reason: ConnectionError) -> IntCounter {
         one(&self.connection_errors, reason.as_str())
+    }
+
+    /// Streams that ended, with a last event of this code or without one.
+    pub fn ended(&self, code: Option<ShutdownCode>) -> IntCounter {
+        one(&self.ended, code.map_or(CLIENT_GONE, ShutdownCode::as_str))
+    }
+
+    /// Notes that the update of `tick` is handed to a socket at `now`.
+    pub fn delivered(&self, tick: Tick, now: Tick) {
+        self.delivery.observe(seconds(now.since(tick)));
     }
 
     /// Ticks asked for.
@@ -302,6 +329,12 @@ impl Metrics {
     }
 }
 
+/// Milliseconds of lateness in seconds; a clock that is behind shows none.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of lateness are far below 2^52")]
+pub fn seconds(millis: i64) -> f64 {
+    millis.max(0) as f64 / 1000.0
+}
+
 fn one<P: Atomic>(counters: &GenericCounterVec<P>, label: &'static str) -> GenericCounter<P> {
     counters.with_label_values(&[label])
 }
@@ -323,6 +356,22 @@ impl New<'_> {
     fn refusals(&self) -> Result<IntCounterVec, prometheus::Error> {
         let help = "Tokens that did not count, by reason.";
         self.counters("promcast_gateway_refused_tokens_total", help, "reason")
+    }
+
+    fn ended(&self) -> Result<IntCounterVec, prometheus::Error> {
+        let help = "Streams that ended, by the code of their last event; client_gone where the client left, or was cut.";
+        self.counters("promcast_gateway_streams_ended_total", help, "code")
+    }
+
+    fn delivery(&self) -> Result<Histogram, prometheus::Error> {
+        let help = "From a tick that came due while a client was connected until its update was handed to the client's socket.";
+        self.histogram("promcast_gateway_delivery_seconds", help, LATENESS)
+    }
+
+    fn viewers(&self) -> Result<Histogram, prometheus::Error> {
+        let help = "Subscriptions of this replica that read a topic, at each of its updates.";
+        let buckets = [0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0];
+        self.histogram("promcast_gateway_topic_viewers", help, &buckets)
     }
 
     fn reads(&self) -> Result<IntCounterVec, prometheus::Error> {

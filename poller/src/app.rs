@@ -10,6 +10,7 @@ use promcast_runtime::bus::nats::{self, Nats};
 use promcast_runtime::clock::Clock;
 use promcast_runtime::config::{bus as bus_config, command};
 use promcast_runtime::lifecycle::Lifecycle;
+use promcast_runtime::process;
 use promcast_runtime::telemetry::Program;
 use prometheus::Registry;
 use tracing::info;
@@ -17,11 +18,11 @@ use tracing::info;
 use crate::config::Config;
 use crate::workers::{self, Workers};
 
-/// Who this is, in traces.
-pub const PROGRAM: Program = Program { name: "promcast-poller", version: env!("CARGO_PKG_VERSION") };
-
 /// How long a shutdown may take: a query of ten seconds that has just begun, and publishing what it gives.
 pub const GRACE: Duration = Duration::from_secs(20);
+
+/// Who this is, in traces and metrics.
+pub const PROGRAM: Program = Program { name: "promcast-poller", version: env!("CARGO_PKG_VERSION") };
 
 /// Why the poller cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,7 @@ pub enum Error {
 /// Works until a signal or a crash, then finishes what runs.
 pub async fn run(config: &Config, lifecycle: Lifecycle) -> Result<ExitCode, Error> {
     let (tasks, registry) = (lifecycle.tasks(), Registry::new());
+    process::register(&registry, PROGRAM).map_err(workers::Error::from)?;
     let options = config.bus.options(&random_name())?.ok_or(Error::NoBus)?;
     let listener = admin::bind("admin", "admin-listen", config.admin_listen()).await?;
     // The bus is there until the last job is done.

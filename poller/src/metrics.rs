@@ -16,6 +16,20 @@ const DURATIONS: &[f64] = &[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 /// Seconds, from in time to the age at which jobs are forgotten (20 s).
 const LATENESS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
 
+/// What came of a query or an ask that did not fail.
+const SUCCESS: &str = "success";
+
+/// What can be asked.
+const KINDS: [Kind; 7] = [
+    Kind::Instant,
+    Kind::Range,
+    Kind::Labels,
+    Kind::LabelValues,
+    Kind::Series,
+    Kind::Metadata,
+    Kind::BuildInfo,
+];
+
 /// All metrics of the poller.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -90,9 +104,16 @@ impl Metrics {
         })
     }
 
-    /// Those of one datasource, shown from now on.
+    /// Those of one datasource, shown from now on, at zero: a rate of what was not there before is none.
     pub fn of(&self, datasource: &Name) -> Source {
         let labels = &[datasource.as_str()];
+        for outcome in ErrorCode::ALL.iter().map(|code| code.as_str()).chain([SUCCESS]) {
+            self.queries.with_label_values(&[datasource.as_str(), outcome]);
+        }
+        for kind in KINDS {
+            self.asks.total.with_label_values(&[datasource.as_str(), kind.as_str(), SUCCESS]);
+            self.asks.turned_away.with_label_values(&[datasource.as_str(), kind.as_str()]);
+        }
         Source {
             name: datasource.clone(),
             queries: self.queries.clone(),
@@ -123,14 +144,18 @@ impl Asks {
             durations: histogram(
                 registry,
                 "ask_duration_seconds",
-                "Time from the start of work on such a question to its answer.",
+                "Time from the start of work on a question outside the ticks to its answer.",
                 DURATIONS,
             )?,
-            in_flight: gauge(registry, "asks_in_flight", "Such questions that are being answered.")?,
+            in_flight: gauge(
+                registry,
+                "asks_in_flight",
+                "Questions outside the ticks that are being answered.",
+            )?,
             turned_away: counter(
                 registry,
                 "turned_away_asks_total",
-                "Such questions refused because as many as `max_asks` were being answered.",
+                "Questions outside the ticks refused because as many as `max_asks` were being answered.",
                 &["datasource", "kind"],
             )?,
         })
@@ -164,7 +189,7 @@ impl Source {
 
     /// A query ended; with the code of its failure, where it failed.
     pub fn queried(&self, failed: Option<ErrorCode>, took: Duration) {
-        let outcome = failed.map_or("success", ErrorCode::as_str);
+        let outcome = failed.map_or(SUCCESS, ErrorCode::as_str);
         self.queries.with_label_values(&[self.name.as_str(), outcome]).inc();
         self.durations.observe(took.as_secs_f64());
     }
@@ -203,7 +228,7 @@ impl Source {
 
     /// An ask was answered; with the code of its failure, where it failed.
     pub fn asked(&self, kind: Kind, failed: Option<ErrorCode>, took: Duration) {
-        let outcome = failed.map_or("success", ErrorCode::as_str);
+        let outcome = failed.map_or(SUCCESS, ErrorCode::as_str);
         self.asks.with_label_values(&[self.name.as_str(), kind.as_str(), outcome]).inc();
         self.ask_durations.observe(took.as_secs_f64());
     }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod healthcheck;
 pub mod lifecycle;
+pub mod process;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

@@ -50,10 +50,10 @@ pub enum Error {
     Traces(#[from] traces::Error),
 }
 
-/// Who speaks, in traces.
+/// Who speaks, in traces and in metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// Its name, where `OTEL_SERVICE_NAME` gives none.
+    /// Its name; in traces where `OTEL_SERVICE_NAME` gives none.
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
@@ -114,4 +114,22 @@ fn log_panics() {
         let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
         error!(panic = message, location, backtrace, "a panic");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Level, enabled};
+
+    use super::*;
+    use crate::trace::spans;
+
+    #[test]
+    fn where_no_traces_are_exported_not_even_a_log_of_everything_takes_their_spans() {
+        let log = config::Log { format: Format::Json, filter: "trace".to_owned(), color: false };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines(&log)), || {
+            assert!(enabled!(Level::TRACE));
+            assert!(!enabled!(target: trace::TARGET, Level::ERROR));
+            assert!(spans::serve("GET", None, "1").is_disabled());
+        });
+    }
 }

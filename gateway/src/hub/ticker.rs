@@ -15,7 +15,7 @@ use tracing::{Instrument, Span, debug, warn};
 use super::Shared;
 use super::timeline::{Outcome, Plan};
 use super::topic::Topic;
-use crate::metrics::{Asked, Received};
+use crate::metrics::{Asked, Received, seconds};
 use crate::sse::{Frame, frame};
 
 /// The wait before a subscription that the bus refused is tried again.
@@ -121,6 +121,7 @@ impl Ticker {
         let late = now.wall.since(tick);
         if new {
             metrics.update_lateness.observe(seconds(late));
+            metrics.viewers.observe(f64::from(u32::try_from(self.topic.viewers()).unwrap_or(u32::MAX)));
         }
         let kind = if new { kind } else { Received::Duplicate };
         metrics.received(kind).inc();
@@ -203,9 +204,4 @@ async fn next(live: &mut Option<Subscription>) -> Option<Event> {
         Some(live) => live.next().await,
         None => std::future::pending().await,
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of lateness are far below 2^52")]
-fn seconds(millis: i64) -> f64 {
-    millis.max(0) as f64 / 1000.0
 }

@@ -11,6 +11,7 @@ use promcast_proto::code::GapReason;
 use promcast_proto::cursor::Cursor;
 use promcast_proto::tick::Tick;
 use promcast_proto::update::Failure;
+use promcast_runtime::clock::Clock;
 
 use super::{Format, Frame, Schema, Span, event};
 use crate::backfill::Backfill;
@@ -30,6 +31,7 @@ pub(super) struct Places {
     traced: bool,
     backfill: Option<(Backfill, Duration)>,
     signal: Arc<Signal>,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -39,6 +41,8 @@ struct Place {
     /// The last tick that was sent, or told as lost.
     last: Option<Tick>,
     seen: Seen,
+    /// When the client joined. What came due before says nothing of how late things are.
+    since: Tick,
     /// The schema that the client has.
     schema: Option<Arc<Schema>>,
     history: Option<History>,
@@ -61,10 +65,11 @@ impl Places {
         (format, traced): (Format, bool),
         backfill: Option<(Backfill, Duration)>,
         signal: Arc<Signal>,
-        metrics: Metrics,
+        (clock, metrics): (Clock, Metrics),
     ) -> Self {
         let places = std::iter::repeat_with(|| None).take(places).collect();
-        let mut new = Self { places, raised: 0, fetching: 0, format, traced, backfill, signal, metrics };
+        let mut new =
+            Self { places, raised: 0, fetching: 0, format, traced, backfill, signal, clock, metrics };
         for joined in joined {
             new.join(joined);
         }
@@ -90,7 +95,7 @@ impl Places {
         if self.places.len() <= index {
             self.places.resize_with(index + 1, || None);
         }
-        let mut new = Place { feed, last: after, seen, schema: None, history: None };
+        let mut new = Place { feed, last: after, seen, since: self.clock.now(), schema: None, history: None };
         if resume == Resume::Live
             && let Some((backfill, depth)) = &self.backfill
         {
@@ -132,6 +137,9 @@ impl Places {
             Next::Pending => None,
             Next::Update(tick, frame) => {
                 place.reached(tick);
+                if tick >= place.since {
+                    self.metrics.delivered(tick, self.clock.now());
+                }
                 self.push_update(index, &frame, queue)
             }
             Next::Gap(gap) => self.gap(index, gap, cx, queue),

@@ -109,7 +109,14 @@ impl Stream {
     pub fn new(parts: Parts) -> Self {
         let Parts { connection, joined, places, hello, format, traced, backfill, signal, .. } = parts;
         let Parts { pressure, vigil, soft, rhythm, clock, metrics, .. } = parts;
-        let places = Places::new(places, joined, (format, traced), backfill, signal.clone(), metrics.clone());
+        let places = Places::new(
+            places,
+            joined,
+            (format, traced),
+            backfill,
+            signal.clone(),
+            (clock.clone(), metrics.clone()),
+        );
         let now = Instant::now();
         let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
         let mut stream = Self {
@@ -196,6 +203,12 @@ impl Stream {
             }
         }
         false
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.metrics.ended(self.ended.then_some(self.end_code)).inc();
     }
 }
 
