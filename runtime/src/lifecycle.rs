@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, error, info, warn};
+use tracing::{error, info, warn};
 
 /// Spawns tasks and tells them when to stop. Cheap to clone; the one way to spawn.
 #[derive(Clone, Debug)]
@@ -58,15 +58,15 @@ impl Tasks {
     ) -> impl Future<Output = ()> + Send + 'static {
         let guard = CrashGuard { name, crash: self.crash.clone(), armed: true };
         let hard = self.hard.clone();
-        let task = async move {
+        // It has no span of whoever started it: it serves others too, and would write their lines under that request's name.
+        async move {
             let mut guard = guard;
             tokio::select! {
                 () = future => {}
                 () = hard.cancelled() => {}
             }
             guard.armed = false;
-        };
-        task.in_current_span()
+        }
     }
 
     /// Cancelled when the program should finish what it does and end.
@@ -190,6 +190,16 @@ mod tests {
         lifecycle.tasks().soft().cancel();
         assert_eq!(lifecycle.run().await, ExitCode::FAILURE);
         assert_eq!(started.elapsed(), Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn a_task_has_no_span_of_whoever_started_it() {
+        let _logs = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let lifecycle = lifecycle();
+        let task = async move { tell.send(tracing::Span::current().is_none()).unwrap() };
+        tracing::info_span!("request").in_scope(|| lifecycle.tasks().spawn("other", task));
+        assert!(told.await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
