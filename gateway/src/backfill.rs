@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use promcast_proto::ask::{Ask, Question};
+use promcast_proto::body::Body;
 use promcast_proto::code::ErrorCode;
 use promcast_proto::tick::{Interval, Tick};
 use promcast_proto::topic::{Key, Topic};
 use promcast_proto::update::Failure;
-use promcast_runtime::bus::{self, Bus};
+use promcast_runtime::bus::{self, Bus, State};
 use promcast_runtime::lifecycle::Tasks;
 use prometheus::Registry;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use self::metrics::{Metrics, Outcome};
@@ -29,6 +30,9 @@ use crate::sse::Span;
 
 mod metrics;
 mod shelf;
+
+/// The wait before what the bus could not pass on is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What backfills may cost.
 #[derive(Clone, Debug)]
@@ -54,6 +58,7 @@ type Fetched = Result<Arc<Span>, Failure>;
 pub struct Backfill(Arc<Inner>);
 
 struct Inner {
+    bus: Arc<dyn Bus>,
     line: Line,
     settings: Settings,
     tasks: Tasks,
@@ -79,8 +84,8 @@ impl Backfill {
     ) -> Result<Self, prometheus::Error> {
         let shelf = Shelf::new(settings.cache_bytes);
         let metrics = Metrics::register(registry)?;
-        let (line, flights) = (Line::new(bus), Mutex::default());
-        Ok(Self(Arc::new(Inner { line, settings, tasks: tasks.clone(), metrics, shelf, flights })))
+        let (line, flights) = (Line::new(Arc::clone(&bus)), Mutex::default());
+        Ok(Self(Arc::new(Inner { bus, line, settings, tasks: tasks.clone(), metrics, shelf, flights })))
     }
 
     /// The most ticks that [`Backfill::fetch`] takes for one.
@@ -173,14 +178,38 @@ impl Inner {
         Ask { datasource: topic.datasource().clone(), timeout_ms, question }
     }
 
-    async fn fetch(&self, ask: &Ask, extent: Extent) -> Fetched {
-        let (started, most) = (Instant::now(), self.settings.query_timeout);
-        let patience = Patience { turn: started + most, answer: started + most * 2 };
+    /// Asks, and again where the bus is out of reach or nobody is there to answer, which is so while pollers come back to it. Live
+    /// updates cannot come before that either; and a gap that an outage makes is to be filled when the outage is over.
+    async fn answer(&self, ask: &Ask) -> Result<Body, line::Error> {
+        let most = self.settings.query_timeout;
         let within = |left: Duration| {
             let timeout_ms = u32::try_from(left.min(most).as_millis()).unwrap_or(u32::MAX);
             Ask { timeout_ms, ..ask.clone() }
         };
-        let answer = self.line.ask(&ask.datasource, patience, within).await;
+        let mut state = self.bus.state();
+        let mut give_up = Instant::now() + most;
+        loop {
+            let now = Instant::now();
+            let patience = Patience { turn: now + most, answer: now + most * 2 };
+            let error = match self.line.ask(&ask.datasource, patience, within).await {
+                Err(line::Error::Bus(error)) if may_pass(&error) => error,
+                answer => return answer,
+            };
+            let is_up = state.borrow().is_up();
+            if !is_up {
+                // Where it never is again, the program ends.
+                state.wait_for(State::is_up).await.map_err(|_| error)?;
+                give_up = Instant::now() + most;
+            } else if Instant::now() + AGAIN >= give_up {
+                return Err(error.into());
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn fetch(&self, ask: &Ask, extent: Extent) -> Fetched {
+        let started = Instant::now();
+        let answer = self.answer(ask).await;
         self.metrics.took(started.elapsed());
         let body = answer.map_err(|error| match error {
             line::Error::Upstream(failure) => failure,
@@ -195,6 +224,14 @@ impl Inner {
         Span::new(key, interval, from, to, &document)
             .map(Arc::new)
             .map_err(|error| Failure { code: error.code(), message: error.to_string() })
+    }
+}
+
+/// Whether the bus, or the pollers on it, may be about to come back.
+fn may_pass(error: &bus::Error) -> bool {
+    match error {
+        bus::Error::Disconnected | bus::Error::Failed { .. } | bus::Error::Unanswered => true,
+        bus::Error::NotSetUp(_) | bus::Error::Wire(_) => false,
     }
 }
 

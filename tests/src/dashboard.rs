@@ -10,32 +10,34 @@ use crate::programs::Gateway;
 use crate::stream::{Event, PATH, Stream};
 use crate::ticks;
 
-/// What dashboards of a GPU fleet show, over scrapes that are some seconds old: so that an answer is the same whenever it is asked for.
-pub const FLEET: [&str; 10] = [
-    "DCGM_FI_DEV_GPU_TEMP offset 10s",
-    "avg(DCGM_FI_DEV_GPU_TEMP offset 10s)",
-    "DCGM_FI_DEV_POWER_USAGE offset 10s",
-    "sum(DCGM_FI_DEV_POWER_USAGE offset 10s)",
-    "DCGM_FI_DEV_SM_CLOCK offset 10s * 1000000",
-    "DCGM_FI_DEV_GPU_UTIL offset 10s",
-    "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE offset 10s",
-    "DCGM_FI_DEV_FB_USED offset 10s",
-    "count(DCGM_FI_DEV_GPU_TEMP offset 10s > 83) or vector(0)",
-    "max by (gpu, UUID) (max_over_time(DCGM_FI_DEV_XID_ERRORS[1m] offset 10s))",
+/// The pictures of NVIDIA's dashboard for dcgm-exporter, 12239 in Grafana's catalogue: each GPU over time, and two gauges. Over
+/// scrapes that are some seconds old, so that an answer is the same whenever it is asked for.
+pub const NVIDIA: [&str; 8] = [
+    r#"DCGM_FI_DEV_GPU_TEMP{instance=~".+",gpu=~"0|1"} offset 10s"#,
+    r#"avg(DCGM_FI_DEV_GPU_TEMP{instance=~".+",gpu=~"0|1"} offset 10s)"#,
+    r#"DCGM_FI_DEV_POWER_USAGE{instance=~".+",gpu=~"0|1"} offset 10s"#,
+    r#"sum(DCGM_FI_DEV_POWER_USAGE{instance=~".+",gpu=~"0|1"} offset 10s)"#,
+    r#"1e6 * DCGM_FI_DEV_SM_CLOCK{instance=~".+",gpu=~"0|1"} offset 10s"#,
+    r#"DCGM_FI_DEV_GPU_UTIL{instance=~".+",gpu=~"0|1"} offset 10s"#,
+    r#"DCGM_FI_DEV_FB_USED{instance=~".+",gpu=~"0|1"} offset 10s"#,
+    r#"DCGM_FI_PROF_PIPE_TENSOR_ACTIVE{instance=~".+",gpu=~"0|1"} offset 10s"#,
 ];
 
-/// What dashboards of those who train and serve models on them show.
-pub const WORKLOADS: [&str; 10] = [
-    "avg by (gpu) (avg_over_time(DCGM_FI_DEV_GPU_UTIL[30s] offset 10s))",
-    "sum by (Hostname) (DCGM_FI_DEV_FB_USED offset 10s)",
-    "sum(DCGM_FI_DEV_FB_USED offset 10s) / sum(DCGM_FI_DEV_FB_USED offset 10s + DCGM_FI_DEV_FB_FREE offset 10s) * 100",
-    "count by (modelName) (DCGM_FI_DEV_GPU_UTIL offset 10s)",
+/// What OpenShift AI shows to those who train and serve models: the use of a fleet and of each model of GPU, whose pods have them,
+/// and the past of one GPU, which an instant query over a subquery gives as a matrix.
+pub const OPENSHIFT_AI: [&str; 12] = [
+    "100 * avg(avg_over_time(DCGM_FI_PROF_GR_ENGINE_ACTIVE[30s] offset 10s))",
+    "100 * sum(DCGM_FI_DEV_FB_USED offset 10s) / sum(DCGM_FI_DEV_FB_USED offset 10s + DCGM_FI_DEV_FB_FREE offset 10s)",
+    "count by (modelName) (DCGM_FI_PROF_GR_ENGINE_ACTIVE offset 10s)",
+    r#"count by (modelName) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{exported_pod!=""} offset 10s)"#,
+    "100 * avg by (modelName) (avg_over_time(DCGM_FI_PROF_GR_ENGINE_ACTIVE[30s] offset 10s))",
+    "100 * avg by (modelName) (DCGM_FI_DEV_FB_USED offset 10s / (DCGM_FI_DEV_FB_USED offset 10s + DCGM_FI_DEV_FB_FREE offset 10s))",
+    r#"count(group by (UUID, GPU_I_ID) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{exported_pod=~".+"} offset 10s)) or vector(0)"#,
+    "sum(max by (UUID) (DCGM_FI_DEV_POWER_USAGE offset 10s))",
+    r#"sum by (exported_namespace, exported_pod, UUID) (DCGM_FI_PROF_GR_ENGINE_ACTIVE{exported_pod=~".+"} offset 10s)"#,
     "topk(3, DCGM_FI_DEV_GPU_UTIL offset 10s)",
-    "DCGM_FI_PROF_GR_ENGINE_ACTIVE offset 10s * 100",
-    "rate(DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION[20s] offset 10s) / 1000",
-    "DCGM_FI_DEV_MEM_COPY_UTIL offset 10s",
-    "quantile(0.95, DCGM_FI_DEV_GPU_UTIL offset 10s)",
-    "absent(DCGM_FI_DEV_GPU_UTIL{gpu=\"99\"})",
+    "count(DCGM_FI_DEV_GPU_TEMP offset 10s > 83) or vector(0)",
+    r#"avg(DCGM_FI_DEV_GPU_TEMP{gpu="0"})[1m:10s] offset 10s"#,
 ];
 
 /// One panel.
@@ -56,7 +58,7 @@ pub fn panels(intervals: &[u16]) -> Vec<Panel> {
         query: (*query).to_owned(),
         interval: *interval,
     };
-    FLEET.iter().chain(&WORKLOADS).enumerate().zip(intervals.iter().cycle()).map(panel).collect()
+    NVIDIA.iter().chain(&OPENSHIFT_AI).enumerate().zip(intervals.iter().cycle()).map(panel).collect()
 }
 
 /// The parameters of a stream with these panels, as a browser's own client has them in its URL.

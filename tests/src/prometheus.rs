@@ -14,6 +14,9 @@ use crate::write::{self, Sample, TimeSeries, WriteRequest};
 /// Where it listens. Not 127.0.0.1, whose ports clients take: its port must be free again when it comes back.
 const HOST: &str = "127.0.0.2";
 
+/// Labels of the pod that an exporter runs in.
+const EXPORTER: &str = "{namespace: gpu-monitoring, pod: dcgm-exporter-0, container: dcgm-exporter}";
+
 /// A Prometheus with an empty database.
 #[derive(Debug)]
 pub struct Prometheus {
@@ -24,7 +27,8 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes `targets` each second as job `gpu`.
+    /// Starts one that scrapes `targets` each second as job `gpu`, as a ServiceMonitor has it: the exporter's pod is in `namespace`
+    /// and `pod`, and those whose pods have the GPUs are in `exported_namespace` and `exported_pod`.
     ///
     /// # Panics
     /// Where Prometheus is not installed or does not start.
@@ -32,7 +36,7 @@ impl Prometheus {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs: [{{job_name: gpu, static_configs: [{{targets: {targets:?}}}]}}]\n"
+             scrape_configs: [{{job_name: gpu, static_configs: [{{targets: {targets:?}, labels: {EXPORTER}}}]}}]\n"
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).expect("a file can be written");
         let (process, address) = spawn(&folder, &format!("{HOST}:0")).await;

@@ -7,41 +7,25 @@ use std::time::Duration;
 use e2e::dashboard::{self, Panel};
 use e2e::http;
 use e2e::stack::{Bus, Promcast, Stack};
-use e2e::stream::{Event, Stream};
+use e2e::stream::Stream;
 use e2e::ticks;
 use e2e::upstream::{Reply, Upstream};
 use e2e::wait::{PATIENCE, now};
 use promcast_proto::tick::Tick;
 use serde_json::Value;
 
-/// Samples of each series, by tick.
-type Points = BTreeMap<String, BTreeMap<i64, String>>;
+use points::{Points, add, tick};
+
+#[path = "backfill/limits.rs"]
+mod limits;
+#[path = "backfill/points.rs"]
+mod points;
+#[path = "backfill/repair.rs"]
+mod repair;
+#[path = "backfill/dashboard.rs"]
+mod whole_dashboard;
 
 const EMPTY: &str = r#"{"resultType":"matrix","result":[]}"#;
-
-fn tick(event: &Event, name: &str) -> Tick {
-    Tick::from_millis(event.data[name].as_i64().expect("a tick"))
-}
-
-/// Adds what a vector or a matrix says.
-fn add(points: &mut Points, data: &Value) {
-    for series in data["result"].as_array().expect("a result") {
-        let known = points.entry(series["metric"].to_string()).or_default();
-        let values = series.get("values").and_then(Value::as_array).cloned();
-        for point in values.unwrap_or_else(|| vec![series["value"].clone()]) {
-            let seconds = point[0].as_number().expect("a time").to_string();
-            let millis = millis(&seconds);
-            let before = known.insert(millis, point[1].as_str().expect("a value").to_owned());
-            assert_eq!(before, None, "the point at {millis} came twice");
-        }
-    }
-}
-
-/// Prometheus writes times in seconds, with as many decimals as they need.
-fn millis(seconds: &str) -> i64 {
-    let (whole, rest) = seconds.split_once('.').unwrap_or((seconds, ""));
-    format!("{whole}{rest:0<3}").parse().expect("a time")
-}
 
 async fn with(stack: &Stack, query: &str, backfill: &str, id: Option<&str>) -> Stream {
     let parameters = [("query", query), ("interval", "5"), ("backfill", backfill)];
@@ -79,14 +63,7 @@ async fn is_one_range_query(bus: Bus) {
         add(&mut points, &history.data["data"]);
         let updates = stream.updates(3).await;
         for update in &updates {
-            match update.data["data"]["resultType"].as_str() {
-                // A range query gives a scalar as a series without labels.
-                Some("scalar") => {
-                    let sample = update.data["data"]["result"].clone();
-                    add(&mut points, &serde_json::json!({"result": [{"metric": {}, "value": sample}]}));
-                }
-                _ => add(&mut points, &update.data["data"]),
-            }
+            add(&mut points, &update.data["data"]);
         }
         let mut all = vec![to];
         all.extend(ticks::of(&updates));
@@ -107,29 +84,6 @@ async fn history_and_updates_are_one_range_query_with_the_embedded_bus() {
 #[tokio::test]
 async fn history_and_updates_are_one_range_query_over_nats() {
     is_one_range_query(Bus::Nats).await;
-}
-
-#[tokio::test]
-async fn a_gap_is_filled_as_far_as_history_was_asked_for() {
-    let stack = stack(Bus::Nats).await;
-    let topic = Stream::open(stack.gateway(), "e2e_seconds", 5).await.topic().to_owned();
-    let grid = ticks::grid(&topic, 5);
-    let left = grid.at_or_before(now().plus_millis(-900_000));
-    let mut back = with(&stack, "e2e_seconds", "1h", Some(&left.to_string())).await;
-    assert_eq!(back.outcome(), "gap", "{}", back.connected.text);
-    let history = back.next("backfill").await;
-    assert_eq!(tick(&history, "from"), grid.step(left, 1), "from where it left on");
-    let mut seen = vec![tick(&history, "to")];
-    seen.extend(ticks::of(&back.updates(3).await));
-    ticks::assert_unbroken(grid, &seen);
-
-    let mut back = with(&stack, "e2e_seconds", "10m", Some(&left.to_string())).await;
-    let gap = back.next("gap").await;
-    let history = back.next("backfill").await;
-    assert_eq!(tick(&gap, "from"), grid.step(left, 1), "what is too old is told");
-    assert_eq!(gap.data["missed"].as_u64(), Some(grid.count(left, tick(&gap, "to"))), "{}", gap.text);
-    assert_eq!(tick(&history, "from"), grid.step(tick(&gap, "to"), 1), "{}", history.text);
-    assert_eq!(grid.count(tick(&gap, "to"), tick(&history, "to")), 120, "{}", history.text);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ const SETTINGS: Settings =
     Settings { query_timeout: Duration::from_secs(10), points: 100, bytes: 1 << 20, cache_bytes: 1 << 20 };
 
 struct Rig {
+    bus: Arc<dyn Bus>,
     backfill: Backfill,
     asks: mpsc::Receiver<Asked>,
     registry: Registry,
@@ -28,8 +29,8 @@ async fn rig(settings: Settings) -> Rig {
     let bus: Arc<dyn Bus> = Arc::new(Embedded::new(Limits::default()));
     let asks = bus.asks(&Datasource::default()).await.unwrap();
     let registry = Registry::new();
-    let backfill = Backfill::new(bus, settings, &registry, &Tasks::default()).unwrap();
-    Rig { backfill, asks, registry }
+    let backfill = Backfill::new(Arc::clone(&bus), settings, &registry, &Tasks::default()).unwrap();
+    Rig { bus, backfill, asks, registry }
 }
 
 fn topic() -> Topic {
@@ -160,6 +161,20 @@ async fn without_a_poller_the_failure_is_one_that_can_be_tried_again() {
     assert_eq!(failure.code, ErrorCode::Unanswered);
     assert!(failure.code.retryable());
     assert_eq!(failure.message, "no poller of the datasource answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pollers_that_are_coming_back_are_waited_for() {
+    let mut rig = rig(SETTINGS).await;
+    rig.asks.close();
+    let wanted = rig.fetch(0, 3);
+    let poller = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        rig.asks = rig.bus.asks(&Datasource::default()).await.unwrap();
+        rig.answer(document(MATRIX)).await;
+    };
+    let (fetched, ()) = tokio::join!(wanted, poller);
+    fetched.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

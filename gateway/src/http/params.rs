@@ -204,9 +204,14 @@ pub(super) fn read_backfill(text: &str, wanted: &[Wanted], defaults: Defaults) -
     let depth = humantime::parse_duration(text).map_err(|_| {
         parameter(format!("`backfill` must be a duration such as 15m or 1h30m, not `{shown}`"))
     })?;
+    if depth.is_zero() {
+        return Err(parameter(
+            "`backfill` must be more than nothing, such as 15m; leave it out where no history is wanted",
+        ));
+    }
     let shortest = wanted.iter().map(|wanted| wanted.interval).min().unwrap_or(defaults.interval);
     let most = Duration::from_secs(u64::from(shortest.secs()).saturating_mul(defaults.backfill_points));
-    if depth.is_zero() || depth > most {
+    if depth > most {
         let detail = format!(
             "`backfill` of {shown} is too much: at most {} points are given, so up to {} with an interval of {} s",
             defaults.backfill_points,
