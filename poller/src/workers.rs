@@ -11,13 +11,13 @@ use promcast_runtime::clock::Clock;
 use promcast_runtime::lifecycle::Tasks;
 use promcast_runtime::trace;
 use promcast_runtime::trace::spans::{self, Message};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{Instrument, Span, debug, error, warn};
 
 use crate::asks::Desk;
 use crate::config::{self, Datasources};
 use crate::evaluate::Source;
+use crate::lanes::{Lanes, Place};
 use crate::metrics::Metrics;
 use crate::prometheus::{self, Client};
 
@@ -82,9 +82,9 @@ impl Workers {
             let source = Arc::new(source);
             let places = upstream.settings.max_asks.get();
             desks.push(Desk::new(Arc::clone(&source), Arc::clone(bus), tasks.clone(), places));
-            let permits = Arc::new(Semaphore::new(upstream.settings.max_concurrent.get()));
+            let lanes = Lanes::new(upstream.settings.max_concurrent.get());
             let (bus, clock, tasks) = (Arc::clone(bus), clock.clone(), tasks.clone());
-            workers.push(Worker { source, bus, clock, tasks, permits });
+            workers.push(Worker { source, bus, clock, tasks, lanes });
         }
         for worker in workers {
             tasks.spawn("poller", worker.run());
@@ -122,7 +122,7 @@ struct Worker {
     bus: Arc<dyn Bus>,
     clock: Clock,
     tasks: Tasks,
-    permits: Arc<Semaphore>,
+    lanes: Lanes,
 }
 
 impl Worker {
@@ -153,14 +153,12 @@ impl Worker {
     /// Takes jobs from a queue until it fails.
     async fn drain(&self, jobs: &mut dyn Jobs, troubled: &mut bool) -> bus::Error {
         loop {
-            // The permit comes first: a job that waits here would be kept from other pollers.
-            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-                return bus::Error::Disconnected;
-            };
+            // The place comes first: a job that waits here would be kept from other pollers.
+            let Some(place) = self.lanes.place().await else { return bus::Error::Disconnected };
             match jobs.next().await {
                 Ok(delivery) => {
                     *troubled = false;
-                    self.tasks.spawn("job", self.clone().work(delivery, permit));
+                    self.tasks.spawn("job", self.clone().work(delivery, place));
                 }
                 Err(bus::Error::Wire(error)) => {
                     warn!(datasource = %self.source.name(), %error, "passing over a job that is none");
@@ -178,11 +176,16 @@ impl Worker {
     }
 
     /// One job, from its delivery to its acknowledgement. Where that is not reached, the bus delivers it again.
-    async fn work(self, delivery: Box<dyn Delivery>, _permit: OwnedSemaphorePermit) {
+    async fn work(self, delivery: Box<dyn Delivery>, place: Place) {
         if delivery.job().datasource != *self.source.name() {
             error!(datasource = %self.source.name(), "a job of another datasource is in this queue; dropping it");
             return acknowledge(delivery).await;
         }
+        let entered = tokio::select! {
+            entered = self.lanes.enter(delivery.job().topic().key(), place) => entered,
+            never = keep(delivery.as_ref()) => match never {},
+        };
+        let Some(_running) = entered else { return release(delivery).await };
         let late = self.clock.now().since(delivery.job().tick);
         self.source.metrics().begun(late);
         let span = spans::process(delivery.trace(), self.message("job", delivery.job()));
@@ -210,7 +213,9 @@ impl Worker {
 
     /// Evaluates and publishes; whether that came to a good end.
     async fn answer(&self, delivery: &dyn Delivery, span: &Span) -> bool {
+        let begun = Instant::now();
         let update = self.source.evaluate(delivery.job(), span).await;
+        self.lanes.took(update.key, begun.elapsed());
         span.record("promcast.outcome", outcome(&update));
         let sending = spans::send(span, self.message("in", delivery.job()));
         let give_up = Instant::now() + PUBLISH_FOR;
@@ -259,6 +264,13 @@ async fn keep(delivery: &dyn Delivery) -> std::convert::Infallible {
         if let Err(error) = delivery.progress().await {
             debug!(%error, "no sign of life given");
         }
+    }
+}
+
+/// A job that waited too long for its turn is there for others, and for this poller again.
+async fn release(delivery: Box<dyn Delivery>) {
+    if let Err(error) = delivery.release().await {
+        debug!(%error, "a job was not given back");
     }
 }
 

@@ -220,6 +220,34 @@ async fn a_slow_query_and_one_that_fails_hold_back_nobody() {
     );
 }
 
+/// A poller has sixteen places. So many queries would take more than twice of that for themselves.
+#[tokio::test]
+async fn more_slow_queries_than_a_poller_has_places_for_hold_back_nobody() {
+    let upstream = Upstream::start(|query| match query {
+        "quick" => Reply::eight_gpus(),
+        _ => Reply { delay: Duration::from_secs(6), ..Reply::eight_gpus() },
+    })
+    .await;
+    let promcast = Promcast::start(Bus::Nats, &upstream.url(), &[]).await;
+    let slow = (0..31).map(|number| panel("", &format!("slow_{number}"), 5));
+    let panels: Vec<_> = slow.chain([panel("", "quick", 5)]).collect();
+    let mut stream = dashboard::open(promcast.gateway(), &panels, None).await;
+    let quick = stream.connected.data["subscriptions"][31]["topic"].as_str().expect("a topic").to_owned();
+    let mut seen = Vec::new();
+    while seen.len() < 9 {
+        // Ticks that came due while a slow query ran are told as lost.
+        let event = stream.next_within(PATIENCE).await.expect("the stream goes on");
+        if event.data["topic"] == *quick {
+            assert_eq!(event.kind, "metric-update", "{event:?}");
+            seen.push(event);
+        }
+    }
+    ticks::assert_unbroken(ticks::grid(&quick, 5), &ticks::of(&seen));
+    // That they are slow is known when each has run once.
+    let late: Vec<_> = seen[5..].iter().map(Event::delay).collect();
+    assert!(late.iter().all(|late| *late < Duration::from_secs(2)), "{late:?}");
+}
+
 #[tokio::test]
 async fn a_body_says_the_same_as_a_query_string_and_more() {
     let upstream = Upstream::of_one_sample().await;

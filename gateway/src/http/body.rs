@@ -24,7 +24,7 @@ const REMOVED_MAX: usize = 100;
 
 /// What a stream is opened with.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a list `subscriptions`")]
 struct Opening {
     subscriptions: Vec<Subscription>,
     #[serde(default)]
@@ -37,7 +37,7 @@ struct Opening {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a `query`")]
 struct Subscription {
     id: Option<String>,
     query: String,
@@ -47,7 +47,7 @@ struct Subscription {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `add`, `remove` or both")]
 struct Changing {
     #[serde(default)]
     add: Vec<Subscription>,
@@ -141,7 +141,10 @@ fn wanted(
         let interval = interval.map_or(Ok(defaults.interval), params::interval_of)?;
         let after = after.map(|millis| read_after(millis, &id)).transpose()?;
         if params::is_ahead(after, interval, defaults.now) {
-            return Err(Problem::new(Type::InvalidCursor, format!("`after` of `{id}` lies in the future")));
+            return Err(Problem::new(
+                Type::InvalidCursor,
+                format!("`after` of subscription `{id}` lies in the future"),
+            ));
         }
         let datasource =
             datasource.map_or_else(|| Ok(Datasource::default()), |name| params::read_datasource(&name))?;
@@ -167,7 +170,7 @@ fn read_after(millis: i64, id: &str) -> Result<Tick, Problem> {
     }
     Err(Problem::new(
         Type::InvalidCursor,
-        format!("`after` of `{id}` is no tick: Unix milliseconds are expected"),
+        format!("`after` of subscription `{id}` is no tick: Unix milliseconds are expected"),
     ))
 }
 

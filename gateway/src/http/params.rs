@@ -142,7 +142,7 @@ fn for_each(
 pub(super) fn check_count(count: usize) -> Result<(), Problem> {
     match count {
         0 => {
-            let detail = "`query` is missing: give a PromQL expression, such as ?query=DCGM_FI_DEV_GPU_UTIL";
+            let detail = "there is no `query`: give a PromQL expression, such as DCGM_FI_DEV_GPU_UTIL";
             Err(Problem::new(Type::InvalidQuery, detail))
         }
         1..=SUBSCRIPTIONS_MAX => Ok(()),

@@ -14,7 +14,7 @@ use promcast_proto::update::Outcome;
 use promcast_runtime::bus::embedded::Embedded;
 use promcast_runtime::bus::{Accepted, Asked, Event, Limits, Question, State, Stored, Subscription};
 use promcast_runtime::lifecycle::Lifecycle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::*;
 use crate::stub::{Stub, UP, say};
