@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use e2e::http;
 use e2e::nats::Nats;
 use e2e::otlp::{Receiver, Span};
 use e2e::process::{Process, Signal};
@@ -152,6 +153,27 @@ async fn one_trace_leads_from_the_job_to_what_every_replica_does_with_the_update
 }
 
 #[tokio::test]
+async fn the_text_of_a_query_is_in_no_span_no_line_of_a_log_and_no_metric() {
+    let receiver = Receiver::start().await;
+    let rig = Rig::start(1, &quickly(&receiver.endpoint())).await;
+    let gateway = &rig.gateways[0];
+    let asked = http::get(&gateway.url("/api/v1/query?query=hushed_read")).await;
+    assert_eq!(asked.status, 200, "{asked:?}");
+    let mut stream = Stream::open(gateway, r#"hushed_name{of="nobody"}"#, 5).await;
+    stream.update().await;
+    receiver.find("a whole trace", |spans| tree(spans, 1)).await;
+    let metrics = [gateway.admin("/metrics"), rig.poller.admin("/metrics")];
+    let mut told = vec![format!("{:?}", receiver.spans())];
+    told.extend([&gateway.process, &rig.poller.process].map(Process::output));
+    for url in &metrics {
+        told.push(http::get(url).await.body);
+    }
+    for text in told {
+        assert!(!text.is_empty() && !text.contains("hushed"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_span_of_a_stream_ends_with_its_first_byte_and_names_its_topics() {
     let (receiver, upstream) = (Receiver::start().await, Upstream::of_one_sample().await);
     let gateway = alone(&upstream, &quickly(&receiver.endpoint())).await;
@@ -229,7 +251,7 @@ async fn a_receiver_that_is_away_is_told_once_and_once_that_it_is_back() {
     let failed = "traces cannot be exported";
     let requests = async || {
         for _ in 0..5 {
-            e2e::http::get(&gateway.url("/")).await;
+            http::get(&gateway.url("/")).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
@@ -238,7 +260,7 @@ async fn a_receiver_that_is_away_is_told_once_and_once_that_it_is_back() {
     requests().await;
     let receiver = Receiver::at(endpoint.strip_prefix("http://").unwrap()).await;
     until("spans", PATIENCE, || async {
-        e2e::http::get(&gateway.url("/")).await;
+        http::get(&gateway.url("/")).await;
         (!receiver.spans().is_empty() && lines("traces are exported again") > 0).then_some(())
     })
     .await;
