@@ -31,7 +31,8 @@ async fn main() -> Result<(), Problem> {
     if std::env::args().nth(1).as_deref() == Some("measure") {
         return measure().await;
     }
-    let sampler = |name, argument| vec![ENDPOINT, ("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)];
+    let sampler =
+        |name, argument| vec![ENDPOINT, ("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)];
     for (name, variables) in [
         ("no exporter", Vec::new()),
         ("nothing sampled", sampler("parentbased_always_off", "")),
@@ -63,7 +64,13 @@ async fn measure() -> Result<(), Problem> {
 
 /// The spans that one tick of a topic makes, as they are made along its way.
 fn evaluation(topic: &Topic, tick: Tick) {
-    let message = |channel| Message { system: "nats", channel, datasource: topic.datasource(), topic: topic.key(), tick };
+    let message = |channel| Message {
+        system: "nats",
+        channel,
+        datasource: topic.datasource(),
+        topic: topic.key(),
+        tick,
+    };
     let job = spans::send(&Span::none(), message("job"));
     job.record("promcast.attempt", 0).record("promcast.outcome", "queued");
     let work = spans::process(Context::of(&job).as_ref(), message("job"));

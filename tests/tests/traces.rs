@@ -191,7 +191,18 @@ async fn the_span_of_a_stream_ends_with_its_first_byte_and_names_its_topics() {
     assert_eq!(span.links, [(CALLER.0.to_owned(), CALLER.1.to_owned())]);
 
     let logged = gateway.process.line("the stream in the log", opened).await;
-    assert_eq!(logged, ("mine".to_owned(), span.trace));
+    assert_eq!(logged, ("mine".to_owned(), span.trace.clone()));
+
+    // Whoever comes later finds an update here, and is linked to what sent it.
+    receiver.find("a whole trace", |spans| tree(spans, 1)).await;
+    drop(Stream::open(&gateway, "up", 5).await);
+    let find = |spans: &[Span]| {
+        let requests = spans.iter().filter(|one| one.kind == SpanKind::Server && one.id != span.id);
+        let later = requests.cloned().find(|one| one.attribute("promcast.topics") == topic)?;
+        let sent = |one: &&Span| later.links == [(one.trace.clone(), one.id.clone())];
+        Some(spans.iter().find(sent)?.name.clone())
+    };
+    assert_eq!(receiver.find("what the second stream links to", find).await, "send in.default");
 }
 
 /// The ids of the request and of the trace in the line of the log that says that a stream was opened.

@@ -52,7 +52,8 @@ mod tests {
         assert_eq!(texts(&document["components"]["schemas"]["ProblemType"]["enum"]), all);
         let mut told: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
         for (name, response) in document["components"]["responses"].as_object().unwrap() {
-            let narrowed = &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"];
+            let narrowed =
+                &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"];
             if narrowed.is_object() {
                 let status = narrowed["status"]["const"].as_u64().unwrap();
                 assert_eq!(told.insert(status, texts(&narrowed["type"]["enum"])), None, "{name}");
@@ -68,7 +69,8 @@ mod tests {
     #[test]
     fn what_tells_when_to_come_back_says_so() {
         for response in document()["components"]["responses"].as_object().unwrap().values() {
-            let status = &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["status"];
+            let status = &response["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]
+                ["status"];
             let waits = matches!(status["const"].as_u64(), Some(429 | 503));
             assert_eq!(response["headers"]["Retry-After"].is_object(), waits, "{response}");
         }
@@ -76,7 +78,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_error_of_prometheus_is_described() {
-        let schema = &document()["components"]["schemas"]["PrometheusError"]["properties"]["errorType"]["enum"];
+        let schema =
+            &document()["components"]["schemas"]["PrometheusError"]["properties"]["errorType"]["enum"];
         assert_eq!(texts(schema), prometheus::kinds());
     }
 }

@@ -43,6 +43,10 @@ struct Others {
     grafana: OnceLock<Rendered>,
 }
 
+/// What stands around the name of a span at the end of a line of data.
+const BEFORE_PARENT: &str = ",\"traceparent\":\"";
+const BEHIND_PARENT: &str = "\"}\n";
+
 /// Why an update cannot be framed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -110,8 +114,14 @@ impl Frame {
 
     /// Names the span that sent the update. The first word counts.
     pub fn trace(&self, sender: &Context) {
-        let end = format!(",\"traceparent\":\"{}\"}}\n", sender.traceparent());
+        let end = format!("{BEFORE_PARENT}{}{BEHIND_PARENT}", sender.traceparent());
         self.0.trace.get_or_init(|| Bytes::from(end));
+    }
+
+    /// The span that sent the update, where it is known.
+    pub fn sender(&self) -> Option<Context> {
+        let text = str::from_utf8(self.0.trace.get()?).ok()?;
+        Context::read(Some(text.strip_prefix(BEFORE_PARENT)?.strip_suffix(BEHIND_PARENT)?), None)
     }
 
     /// Says when it came. The first word counts.
@@ -193,6 +203,7 @@ mod tests {
         let plain = frame.whole();
         frame.trace(&Context::read(Some(parent), None).unwrap());
         assert_eq!(frame.whole(), plain, "others do not get it");
+        assert_eq!(frame.sender().unwrap().traceparent(), parent);
         for format in Format::ALL {
             let event = frame.traced(format).unwrap().concat();
             let text = String::from_utf8(event).unwrap();

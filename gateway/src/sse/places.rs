@@ -70,8 +70,18 @@ impl Places {
         (clock, metrics): (Clock, Metrics),
     ) -> Self {
         let places = std::iter::repeat_with(|| None).take(places).collect();
-        let mut new =
-            Self { places, raised: 0, fetching: 0, format, traced, backfill, signal, clock, metrics, read: 0 };
+        let mut new = Self {
+            places,
+            raised: 0,
+            fetching: 0,
+            format,
+            traced,
+            backfill,
+            signal,
+            clock,
+            metrics,
+            read: 0,
+        };
         for joined in joined {
             new.join(joined);
         }

@@ -1,8 +1,8 @@
 //! The metrics of the connection to NATS.
 
 use async_nats::ServerError;
-use promcast_proto::topic::Datasource;
 use promcast_proto::tick::Tick;
+use promcast_proto::topic::Datasource;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::api::Queue;
