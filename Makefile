@@ -93,7 +93,7 @@ bench-formats: ## Bytes of an update in each format, and the time to make it
 
 bench-traces: ## What the spans of one evaluation cost, without an exporter, with nothing sampled, and with a twentieth
 	@$(LOCAL)/install.sh rust cc
-	@cargo run --locked -q --config 'profile.dev.package.promcast-runtime.opt-level=3' -p promcast-runtime --example trace-cost
+	@cargo run --locked -q --config 'profile.dev.package.promcast-runtime.opt-level=3' -p e2e --example trace-cost
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

@@ -9,6 +9,11 @@ FOLDERS = "gateway|runtime|poller|proto|tests|deploy|fuzz|docs|web"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./-]+)`")
 
+# Of scripts and of docker-compose.yml, and not of the programs.
+NOT_OPTIONS = {"PROMCAST_SUBNET", "PROMCAST_BIN_DIR"}
+# Attributes of traces, and a file.
+OTHERS = {"http.request.method", "http.response.status_code", "stream.rs"}
+
 
 def anchors(page):
     """The names under which its headings can be reached, as forges make them."""
@@ -35,6 +40,22 @@ class Docs(unittest.TestCase):
                 with self.subTest(page=page.name, file=name):
                     # What is built is not there yet; tests/README.md names files from where it is.
                     self.assertTrue((ROOT / name).exists() or (page.parent / name).exists() or "/dist" in name)
+
+    def test_options_that_are_named_exist(self):
+        reference = (ROOT / "docs/configuration.md").read_text()
+        known = set(re.findall(r"^\| `([\w.]+)` \|", reference, re.MULTILINE))
+        variables = set(re.findall(r"PROMCAST_[A-Z_]+", reference))
+        sections = {option.partition(".")[0] for option in known if "." in option}
+        self.assertGreater(len(known), 80)
+        for page in PAGES:
+            text = page.read_text()
+            for option in set(re.findall(rf"`((?:{'|'.join(sections)})\.[a-z_]+(?:\.[a-z_]+)?)`", text)) - OTHERS:
+                with self.subTest(page=page.name, option=option):
+                    # `auth.kubernetes` is a section; one that only the file has is described where it is used.
+                    self.assertTrue(option in known or any(one.startswith(f"{option}.") for one in known), option)
+            for variable in re.findall(r"PROMCAST_[A-Z_]*[A-Z]", text):
+                with self.subTest(page=page.name, variable=variable):
+                    self.assertIn(variable, variables | NOT_OPTIONS)
 
     def test_every_page_can_be_reached_from_the_first(self):
         reached, todo = set(), [ROOT / "README.md"]

@@ -9,7 +9,7 @@ use e2e::otlp::{Receiver, Span};
 use e2e::process::{Process, Signal};
 use e2e::programs::{Gateway, Poller, command, run, run_command};
 use e2e::stream::{PATH, Stream};
-use e2e::upstream::Upstream;
+use e2e::upstream::{Reply, Upstream};
 use e2e::wait::{PATIENCE, until};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::Value;
@@ -211,6 +211,25 @@ fn opened(line: &str) -> Option<(String, String)> {
     (line["fields"]["message"] == "stream opened").then_some(())?;
     let text = |key: &str| line["span"][key].as_str().unwrap_or_default().to_owned();
     Some((text("request.id"), text("trace.id")))
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_tick_after_tick_is_one_line_that_names_its_trace() {
+    let (receiver, upstream) = (Receiver::start().await, Upstream::start(|_| Reply::body(503, "away")).await);
+    let gateway = alone(&upstream, &quickly(&receiver.endpoint())).await;
+    let mut stream = Stream::open(&gateway, "up", 5).await;
+    for _ in 0..3 {
+        stream.next("error").await;
+    }
+    let down = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let told = line["fields"]["message"].as_str()?.starts_with("the datasource is down");
+        told.then(|| line["span"]["trace.id"].as_str().unwrap_or_default().to_owned())
+    };
+    let trace = gateway.process.line("a failure in the log", down).await;
+    assert_eq!(gateway.process.output().lines().filter_map(down).count(), 1, "{}", gateway.process.output());
+    let failed = |spans: &[Span]| spans.iter().find(|span| span.name == "POST" && span.trace == trace).cloned();
+    assert!(receiver.find("the query of that trace", failed).await.failed);
 }
 
 #[tokio::test]
