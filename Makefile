@@ -91,7 +91,7 @@ bench-formats: ## Bytes of an update in each format, and the time to make it
 	@$(LOCAL)/install.sh rust cc
 	@cargo run --locked -q --config 'profile.dev.package.promcast-gateway.opt-level=3' -p e2e --bin bench-formats
 
-bench-traces: ## What the spans of one evaluation cost, without an exporter, with nothing sampled, and with a twentieth
+bench-traces: ## What the spans of one evaluation cost, without an exporter and with nothing sampled
 	@$(LOCAL)/install.sh rust cc
 	@cargo run --locked -q --config 'profile.dev.package.promcast-runtime.opt-level=3' -p e2e --example trace-cost
 

@@ -228,7 +228,8 @@ async fn an_upstream_that_fails_tick_after_tick_is_one_line_that_names_its_trace
     };
     let trace = gateway.process.line("a failure in the log", down).await;
     assert_eq!(gateway.process.output().lines().filter_map(down).count(), 1, "{}", gateway.process.output());
-    let failed = |spans: &[Span]| spans.iter().find(|span| span.name == "POST" && span.trace == trace).cloned();
+    let failed =
+        |spans: &[Span]| spans.iter().find(|span| span.name == "POST" && span.trace == trace).cloned();
     assert!(receiver.find("the query of that trace", failed).await.failed);
 }
 
