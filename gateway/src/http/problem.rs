@@ -50,7 +50,8 @@ impl Problem {
     }
 }
 
-fn status(kind: Type) -> StatusCode {
+/// The status that a type of problem has.
+pub(super) fn status(kind: Type) -> StatusCode {
     match kind {
         Type::InvalidQuery | Type::InvalidParameter | Type::InvalidCursor | Type::UnknownDatasource => {
             StatusCode::BAD_REQUEST

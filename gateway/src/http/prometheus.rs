@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Path, Request, State as Shared};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
@@ -29,6 +28,8 @@ mod time;
 use failure::Failure;
 use form::Form;
 
+#[cfg(test)]
+pub(super) use failure::kinds;
 pub(super) use failure::speak;
 
 const QUERY: &str = "/api/v1/query";
@@ -49,15 +50,16 @@ const NAMESPACE: &str = "namespace";
 const NAMESPACES_MAX: usize = 100;
 
 /// The routes. POST is possible where Prometheus takes it: where what is asked may be too long for a URL.
-pub(super) fn routes() -> Router<Arc<State>> {
-    Router::new()
-        .route(QUERY, both(instant))
-        .route(QUERY_RANGE, both(range))
-        .route(LABELS, both(label_names))
-        .route(LABEL_VALUES, get(label_values))
-        .route(SERIES, both(series))
-        .route(METADATA, get(metadata))
-        .route(BUILD_INFO, get(build_info))
+pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<State>>); PATHS.len()] {
+    [
+        (QUERY, both(instant)),
+        (QUERY_RANGE, both(range)),
+        (LABELS, both(label_names)),
+        (LABEL_VALUES, get(label_values)),
+        (SERIES, both(series)),
+        (METADATA, get(metadata)),
+        (BUILD_INFO, get(build_info)),
+    ]
 }
 
 fn both<H, T>(handler: H) -> MethodRouter<Arc<State>>

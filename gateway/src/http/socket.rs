@@ -33,6 +33,8 @@ impl<S> Watched<S> {
         if wrote.is_ready() {
             if std::mem::take(&mut self.blocked) {
                 self.pressure.set(false);
+                let began = self.stalled.deadline() - self.stall;
+                self.metrics.way.unblocked(began.elapsed());
             }
             return wrote;
         }

@@ -28,9 +28,14 @@ fn is_fit(name: &HeaderValue) -> bool {
     (1..=NAME_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
-/// What a response says of itself to its trace: the topics of its stream.
+/// What a response says of itself to its trace: the topics of its stream, and the spans that sent what is here of them.
 #[derive(Clone, Debug)]
-pub(super) struct Topics(pub(super) Vec<Key>);
+pub(super) struct Topics {
+    /// The topics.
+    pub(super) keys: Vec<Key>,
+    /// Those that sent their newest updates; of a topic that nobody has streamed until now there is none.
+    pub(super) updates: Vec<Context>,
+}
 
 /// Runs the rest of the way in a span. The query string is not in it: it may hold more than a log should.
 ///
@@ -73,9 +78,10 @@ fn note(span: &Span, response: &Response) {
     if status.is_server_error() {
         spans::failed(span, status.as_str());
     }
-    if let Some(Topics(topics)) = response.extensions().get() {
-        let topics: Vec<_> = topics.iter().map(ToString::to_string).collect();
+    if let Some(Topics { keys, updates }) = response.extensions().get() {
+        let topics: Vec<_> = keys.iter().map(ToString::to_string).collect();
         span.record("promcast.topics", topics.join(","));
+        updates.iter().for_each(|update| trace::link(span, update));
     }
 }
 

@@ -120,8 +120,15 @@ async fn start(
         metrics: state.metrics.clone(),
     });
     let mut response = respond(caller.version, stream);
-    response.extensions_mut().insert(Topics(grants.iter().map(|grant| grant.topic().key()).collect()));
+    response.extensions_mut().insert(topics(state, &grants));
     Ok(response)
+}
+
+/// What the span of the request says of the stream.
+fn topics(state: &State, grants: &[Grant]) -> Topics {
+    let keys: Vec<_> = grants.iter().map(|grant| grant.topic().key()).collect();
+    let updates = keys.iter().filter_map(|key| state.hub.arrived(*key, None)?.1.sender()).collect();
+    Topics { keys, updates }
 }
 
 fn check_rate(state: &State, access: &Access) -> Result<(), Problem> {

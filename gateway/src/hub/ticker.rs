@@ -1,6 +1,7 @@
 //! The task of a topic: carries out what its timeline plans, until nobody reads it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use promcast_proto::job::Job;
@@ -15,7 +16,7 @@ use tracing::{Instrument, Span, debug, warn};
 use super::Shared;
 use super::timeline::{Outcome, Plan};
 use super::topic::Topic;
-use crate::metrics::{Asked, Received, seconds};
+use crate::metrics::{Asked, Received};
 use crate::sse::{Frame, frame};
 
 /// The wait before a subscription that the bus refused is tried again.
@@ -26,12 +27,15 @@ struct Ticker {
     topic: Arc<Topic>,
     state: watch::Receiver<State>,
     live: Option<Subscription>,
+    /// The tick of the newest result, in Unix milliseconds; before there is one, the first tick that can be.
+    newest: AtomicI64,
 }
 
 /// Runs a topic until nobody has used it for the linger time.
 pub(super) async fn run(shared: Arc<Shared>, topic: Arc<Topic>) {
     let state = shared.bus.state();
-    let mut ticker = Ticker { shared, topic, state, live: None };
+    let newest = AtomicI64::new(Tick::MIN.millis());
+    let mut ticker = Ticker { shared, topic, state, live: None, newest };
     while ticker.step().await {}
 }
 
@@ -117,10 +121,14 @@ impl Ticker {
             frame.trace(sender);
         }
         let (now, bytes) = (self.shared.now(), frame.size());
+        frame.arrived(now.wall);
         let new = self.topic.arrived(tick, took, frame, now);
         let late = now.wall.since(tick);
         if new {
-            metrics.update_lateness.observe(seconds(late));
+            metrics.way.arrived(tick, took, now.wall);
+            if kind == Received::Result {
+                self.newest.fetch_max(tick.millis(), Ordering::Relaxed);
+            }
             metrics.viewers.observe(f64::from(u32::try_from(self.topic.viewers()).unwrap_or(u32::MAX)));
         }
         let kind = if new { kind } else { Received::Duplicate };
@@ -175,6 +183,9 @@ impl Ticker {
             }
         };
         self.shared.metrics.asked(asked).inc();
+        if attempt == 0 && outcome == Outcome::Done {
+            self.shared.metrics.way.asked(tick, self.newest(), self.shared.now().wall);
+        }
         span.record("promcast.attempt", attempt).record("promcast.outcome", asked.as_str());
         if asked == Asked::Failed {
             spans::failed(&span, asked.as_str());
@@ -183,6 +194,12 @@ impl Ticker {
             self.shared.metrics.repairs.inc();
         }
         self.topic.asked(tick, outcome, self.shared.now());
+    }
+
+    /// The tick of the newest result, if there has been one.
+    fn newest(&self) -> Option<Tick> {
+        let newest = Tick::from_millis(self.newest.load(Ordering::Relaxed));
+        (newest > Tick::MIN).then_some(newest)
     }
 
     fn log_failure(&self, error: &bus::Error) {

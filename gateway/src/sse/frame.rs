@@ -29,6 +29,8 @@ struct Event {
     prometheus: Rendered,
     /// What names the span that sent it, as the end of a line of data.
     trace: OnceLock<Bytes>,
+    /// When it came, where it came from the bus.
+    arrived: OnceLock<Tick>,
     /// Nothing for errors, which are the same in all formats.
     others: Option<Others>,
 }
@@ -40,6 +42,10 @@ struct Others {
     compact: OnceLock<Option<Rendered>>,
     grafana: OnceLock<Rendered>,
 }
+
+/// What stands around the name of a span at the end of a line of data.
+const BEFORE_PARENT: &str = ",\"traceparent\":\"";
+const BEHIND_PARENT: &str = "\"}\n";
 
 /// Why an update cannot be framed.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +77,7 @@ impl Frame {
                 let prometheus = one_line("metric-update", &body.unpack(limit)?, tick)?;
                 let (compact, grafana) = (OnceLock::new(), OnceLock::new());
                 let others = Some(Others { memory: memory.clone(), compact, grafana });
-                Ok(Self(Arc::new(Event { tick, prometheus, trace: OnceLock::new(), others })))
+                Ok(Self::new(tick, prometheus, others))
             }
             Outcome::Failure(Failure { code, message }) => Ok(Self::of_failure(key, tick, code, &message)),
         }
@@ -81,7 +87,12 @@ impl Frame {
     pub fn of_failure(topic: Key, tick: Tick, code: ErrorCode, message: &str) -> Self {
         let failed = Failed::update(topic, tick, code, message).json();
         let prometheus = Rendered::event("error", &failed, tick);
-        Self(Arc::new(Event { tick, prometheus, trace: OnceLock::new(), others: None }))
+        Self::new(tick, prometheus, None)
+    }
+
+    fn new(tick: Tick, prometheus: Rendered, others: Option<Others>) -> Self {
+        let (trace, arrived) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Event { tick, prometheus, trace, arrived, others }))
     }
 
     /// The event in a format, made now if nobody asked for it before.
@@ -103,8 +114,24 @@ impl Frame {
 
     /// Names the span that sent the update. The first word counts.
     pub fn trace(&self, sender: &Context) {
-        let end = format!(",\"traceparent\":\"{}\"}}\n", sender.traceparent());
+        let end = format!("{BEFORE_PARENT}{}{BEHIND_PARENT}", sender.traceparent());
         self.0.trace.get_or_init(|| Bytes::from(end));
+    }
+
+    /// The span that sent the update, where it is known.
+    pub fn sender(&self) -> Option<Context> {
+        let text = str::from_utf8(self.0.trace.get()?).ok()?;
+        Context::read(Some(text.strip_prefix(BEFORE_PARENT)?.strip_suffix(BEHIND_PARENT)?), None)
+    }
+
+    /// Says when it came. The first word counts.
+    pub fn arrived(&self, now: Tick) {
+        self.0.arrived.get_or_init(|| now);
+    }
+
+    /// When it came.
+    pub fn arrival(&self) -> Option<Tick> {
+        self.0.arrived.get().copied()
     }
 
     /// The event in a format with the name of the span that sent it, in two pieces, without its `id` line and its end: each piece
@@ -176,6 +203,7 @@ mod tests {
         let plain = frame.whole();
         frame.trace(&Context::read(Some(parent), None).unwrap());
         assert_eq!(frame.whole(), plain, "others do not get it");
+        assert_eq!(frame.sender().unwrap().traceparent(), parent);
         for format in Format::ALL {
             let event = frame.traced(format).unwrap().concat();
             let text = String::from_utf8(event).unwrap();

@@ -33,6 +33,8 @@ pub(super) struct Places {
     signal: Arc<Signal>,
     clock: Clock,
     metrics: Metrics,
+    /// Updates that were read so far.
+    read: u32,
 }
 
 /// One topic of a connection.
@@ -68,8 +70,18 @@ impl Places {
         (clock, metrics): (Clock, Metrics),
     ) -> Self {
         let places = std::iter::repeat_with(|| None).take(places).collect();
-        let mut new =
-            Self { places, raised: 0, fetching: 0, format, traced, backfill, signal, clock, metrics };
+        let mut new = Self {
+            places,
+            raised: 0,
+            fetching: 0,
+            format,
+            traced,
+            backfill,
+            signal,
+            clock,
+            metrics,
+            read: 0,
+        };
         for joined in joined {
             new.join(joined);
         }
@@ -138,7 +150,8 @@ impl Places {
             Next::Update(tick, frame) => {
                 place.reached(tick);
                 if tick >= place.since {
-                    self.metrics.delivered(tick, self.clock.now());
+                    self.metrics.way.delivered(tick, frame.arrival(), self.read, self.clock.now());
+                    self.read = self.read.wrapping_add(1);
                 }
                 self.push_update(index, &frame, queue)
             }

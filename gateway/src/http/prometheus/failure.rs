@@ -208,6 +208,17 @@ fn kind_of(problem: Type) -> Kind {
     }
 }
 
+/// All kinds of error in their spelling.
+#[cfg(test)]
+pub(in crate::http) fn kinds() -> std::collections::BTreeSet<String> {
+    use Kind::{BadData, BadGateway, Canceled, Execution, Forbidden, Internal, NotFound, Slow, Timeout};
+    use Kind::{TooLargeEntry, TooManyRequests, Unauthorized, Unavailable};
+    let all = [BadData, Execution, Timeout, Canceled, Internal, Unavailable, NotFound, Unauthorized];
+    let ours = [Forbidden, TooManyRequests, TooLargeEntry, Slow, BadGateway];
+    let text = |kind: Kind| serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
+    all.into_iter().chain(ours).map(text).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::subject::{ALL_IN, ALL_OUT, JOBS, RESULTS};
 
@@ -197,6 +199,18 @@ pub(super) fn queue(payload: &[u8]) -> Option<Queue> {
     serde_json::from_slice(payload).ok()
 }
 
+#[derive(Deserialize)]
+struct Timed {
+    ts: String,
+}
+
+/// The server's time of day in Unix milliseconds, by the answer to `STREAM.INFO`; nothing where it does not tell.
+pub(super) fn time(payload: &[u8]) -> Option<i64> {
+    let Timed { ts } = serde_json::from_slice(payload).ok()?;
+    let time = OffsetDateTime::parse(&ts, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
 /// The oldest server that will do: it has batched direct gets and per-message headers as used here.
 const OLDEST: (u32, u32) = (2, 11);
 
@@ -245,6 +259,14 @@ mod tests {
             queue(br#"{"error":{"code":404,"err_code":10014,"description":"consumer not found"}}"#),
             None
         );
+    }
+
+    #[test]
+    fn the_time_of_the_server_is_in_the_answer() {
+        let answer = br#"{"type":"io.nats.jetstream.api.v1.stream_info_response","ts":"2025-11-24T16:00:03.007123456Z"}"#;
+        assert_eq!(time(answer), Some(1_764_000_003_007));
+        assert_eq!(time(br#"{"ts":"soon"}"#), None);
+        assert_eq!(time(br#"{"error":{}}"#), None);
     }
 
     #[test]

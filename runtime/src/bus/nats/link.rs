@@ -22,6 +22,7 @@ use super::subject::{self, JOBS, RESULTS};
 use super::trace;
 use super::turn::Turns;
 use crate::bus::{Error, State};
+use crate::clock::Clock;
 
 /// How long any one answer is waited for. JetStream answers within milliseconds, with three replicas too.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,14 +43,16 @@ pub(super) struct Link {
     pub(super) reading: Turns,
     consumers: Mutex<BTreeSet<Datasource>>,
     too_old: AtomicBool,
+    /// What is compared with the server's.
+    clock: Clock,
 }
 
 impl Link {
     pub(super) fn new(client: Client, signals: Arc<Signals>) -> Arc<Self> {
         let trouble = Some(signals.why_not_connected());
         let state = watch::Sender::new(State { trouble, generation: 0 });
-        let (consumers, too_old) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Self { client, signals, state, reading: Turns::default(), consumers, too_old })
+        let (consumers, too_old, clock) = (Mutex::default(), AtomicBool::new(false), Clock::system());
+        Arc::new(Self { client, signals, state, reading: Turns::default(), consumers, too_old, clock })
     }
 
     /// From here on the state is in trouble where the consumer of `datasource` is missing.
@@ -247,8 +250,14 @@ impl Link {
             return trouble;
         }
         for stream in [RESULTS, JOBS] {
-            let call = format!("STREAM.INFO.{stream}");
-            if let Some(trouble) = self.ask_api(call, |answer| api::judge_stream(stream, answer)).await {
+            let (call, asked) = (format!("STREAM.INFO.{stream}"), self.clock.now());
+            let judge = |answer: &[u8]| {
+                if let Some(server) = api::time(answer) {
+                    self.signals.metrics.clocks(asked, server, self.clock.now());
+                }
+                api::judge_stream(stream, answer)
+            };
+            if let Some(trouble) = self.ask_api(call, judge).await {
                 return Some(trouble);
             }
         }

@@ -1,8 +1,9 @@
 //! The metrics of the connection to NATS.
 
 use async_nats::ServerError;
+use promcast_proto::tick::Tick;
 use promcast_proto::topic::Datasource;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::api::Queue;
 
@@ -63,6 +64,7 @@ impl From<&ServerError> for Fault {
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     pub(super) connected: IntGauge,
+    skew: Gauge,
     pub(super) reconnects: IntCounter,
     pub(super) slow: IntCounter,
     pub(super) unreadable: IntCounter,
@@ -75,6 +77,10 @@ impl Metrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             connected: IntGauge::new("promcast_bus_connected", "Whether NATS is connected: 1 or 0.")?,
+            skew: Gauge::new(
+                "promcast_bus_clock_skew_seconds",
+                "How far the clock of this program is ahead of that of its NATS server; below zero where it is behind.",
+            )?,
             reconnects: IntCounter::new(
                 "promcast_bus_reconnects_total",
                 "Connections to NATS made after the first.",
@@ -104,6 +110,7 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.connected.clone()))?;
+        registry.register(Box::new(metrics.skew.clone()))?;
         registry.register(Box::new(metrics.reconnects.clone()))?;
         registry.register(Box::new(metrics.slow.clone()))?;
         registry.register(Box::new(metrics.unreadable.clone()))?;
@@ -114,6 +121,13 @@ impl Metrics {
             metrics.errors.with_label_values(&[fault.as_str()]);
         }
         Ok(metrics)
+    }
+
+    /// Shows how far the clocks differ: the server told its time, in Unix milliseconds, between these two moments of ours.
+    #[expect(clippy::cast_precision_loss, reason = "clocks differ by far less than 2^52 milliseconds")]
+    pub(super) fn clocks(&self, asked: Tick, server: i64, answered: Tick) {
+        let ours = asked.millis() + answered.since(asked) / 2;
+        self.skew.set((ours - server) as f64 / 1000.0);
     }
 
     /// Shows how much is to be done, of all pollers together.
@@ -148,6 +162,15 @@ mod tests {
         ] {
             assert_eq!(Fault::from(&ServerError::Other(text.to_owned())), fault);
         }
+    }
+
+    #[test]
+    fn clocks_are_compared_at_the_middle_of_the_way() {
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        metrics.clocks(Tick::from_millis(10_000), 9_000, Tick::from_millis(10_200));
+        assert!((metrics.skew.get() - 1.1).abs() < 1e-9);
+        metrics.clocks(Tick::from_millis(10_000), 12_000, Tick::from_millis(10_000));
+        assert!((metrics.skew.get() + 2.0).abs() < 1e-9);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use async_nats::jetstream::stream::{
     Config, ConsumerError, ConsumerErrorKind, DiscardPolicy, Republish, RetentionPolicy, StorageType,
 };
 use async_nats::jetstream::{Error as JetStreamError, ErrorCode};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
 use parking_lot::Mutex;
 use promcast_proto::topic::Datasource;
 use tokio::time::{Instant, sleep};
@@ -21,8 +21,9 @@ use super::metrics::Fault;
 use super::subject::{self, ALL_IN, ALL_JOBS, ALL_OUT, JOBS, RESULTS};
 use super::{Error, Options, api};
 use crate::bus::Limits;
+use crate::config::complain;
 
-/// How long a stream or consumer is tried for. Servers that start together choose their leader within seconds, and what
+/// How long a server is waited for, and how long a stream or consumer is tried for. Servers that start together choose their leader within seconds, and what
 /// they were asked before is lost without an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,7 +41,8 @@ const UNAVAILABLE: usize = 503;
 const MAX_WAITING: i64 = 16 * 1024;
 
 /// Creates or updates the streams, and the consumer of each datasource. Idempotent, and several may run at once.
-/// `replicas` is how many servers keep each stream: 1, or 3 in a cluster. Waits for a cluster that is choosing its leader.
+/// `replicas` is how many servers keep each stream: 1, or 3 in a cluster. Waits for servers that are not there yet, and for a cluster that
+/// is choosing its leader.
 ///
 /// # Errors
 ///
@@ -162,13 +164,40 @@ impl Denied {
     }
 }
 
+/// Connects, and waits for a server that is not there yet: it may be starting too.
 async fn connect(options: &Options, denied: &Denied) -> Result<Client, Error> {
-    let connected = denied.attach(options.for_client().await?).connect(options.addresses()?.as_slice()).await;
-    let client = connected
-        .map_err(|error| Error::Connect { servers: options.servers_text(), reason: error.to_string() })?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = false;
+    let client = loop {
+        let client_options = denied.attach(options.for_client().await?);
+        let error = match client_options.connect(options.addresses()?.as_slice()).await {
+            Ok(client) => break client,
+            Err(error) => error,
+        };
+        let (servers, reason) = (options.servers_text(), error.to_string());
+        if !may_come(error.kind()) || Instant::now() > deadline {
+            return Err(Error::Connect { servers, reason });
+        }
+        if !std::mem::replace(&mut told, true) {
+            complain(&format!("waiting for {servers}: {reason}"));
+        }
+        sleep(AGAIN).await;
+    };
     match api::judge_version(&client.server_info().version) {
         Some(trouble) => Err(Error::TooOld(trouble)),
         None => Ok(client),
+    }
+}
+
+/// Whether nobody answers, which may be over soon; a server that refuses has answered.
+fn may_come(kind: ConnectErrorKind) -> bool {
+    match kind {
+        ConnectErrorKind::Dns | ConnectErrorKind::TimedOut | ConnectErrorKind::Io => true,
+        ConnectErrorKind::ServerParse
+        | ConnectErrorKind::Authentication
+        | ConnectErrorKind::AuthorizationViolation
+        | ConnectErrorKind::Tls
+        | ConnectErrorKind::MaxReconnects => false,
     }
 }
 
