@@ -24,7 +24,7 @@ test: tools lint test-rust test-deploy test-docs test-web test-web-e2e ## Instal
 
 tools:
 	@$(PHASE) "install what is missing" \
-	  $(LOCAL)/install.sh rust cc curl node python prometheus nats nginx haproxy faketime chromium
+	  $(LOCAL)/install.sh rust cc go curl node python prometheus nats nginx haproxy faketime chromium
 	@if [ -f tests/clients/node/package.json ]; then \
 	  $(PHASE) "install the Node.js client" npm ci --no-audit --no-fund --prefix tests/clients/node; fi
 

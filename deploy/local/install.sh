@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, python (the
-# test clients' environment) and deploy (what the tests of deploy/ check it with), and checks that rust and node are new
-# enough. Silent about what is there already.
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, go (for one example
+# of the documentation), curl, python (the test clients' environment) and deploy (what the tests of deploy/ check it with),
+# and checks that rust and node are new enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -90,6 +90,9 @@ install_cc() {
     package cc "GCC or Clang" build-essential ""
   }
 }
+
+# Any version will do: the example is written against the standard library of 1.18.
+install_go() { have go || package go https://go.dev/dl golang-go go; }
 
 install_curl() { have curl || package curl https://curl.se curl curl; }
 
@@ -182,10 +185,10 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy"
+[ "$#" -gt 0 ] || die "say what to install: rust cc go curl prometheus nats nginx haproxy faketime chromium node python deploy"
 for what in "$@"; do
   case $what in
-    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python or deploy" ;;
+    rust | cc | go | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, go, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python or deploy" ;;
   esac
 done
