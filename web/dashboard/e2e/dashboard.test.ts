@@ -211,7 +211,7 @@ test("the keyboard reaches what the mouse does, and keeps its place", async () =
 });
 
 test("a phone shows everything without scrolling sideways", async () => {
-  const { page, faults } = await visit("", { viewport: { width: 390, height: 844 }, hasTouch: true });
+  const { page, faults } = await visit("", { viewport: { width: 375, height: 812 }, hasTouch: true });
   await badge(page, "Live");
   await until(
     "rows",
@@ -221,6 +221,43 @@ test("a phone shows everything without scrolling sideways", async () => {
   );
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(wide).toBeLessThanOrEqual(0);
+  expect(faults).toEqual([]);
+  await page.close();
+});
+
+test("a page that nobody looks at lets go of its connection, and catches up without a hole when it is looked at", async () => {
+  const { page, faults } = await visit();
+  await badge(page, "Live");
+  const before = await until(
+    "a line",
+    20,
+    () => line(page, "Power"),
+    ({ ticks }) => ticks > 0,
+  );
+  // Chromium without a window shows every page: the page is told that it does not.
+  const look = (state: DocumentVisibilityState) =>
+    page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+  await look("hidden");
+  await until(
+    "no connection",
+    45,
+    () => connections(gateway?.url ?? ""),
+    (left) => left.length === 0,
+  );
+  expect(await page.title()).toBe("Paused · Promcast");
+  await look("visible");
+  await badge(page, "Live");
+  const after = await until(
+    "what was missed",
+    20,
+    () => line(page, "Power"),
+    ({ newest }) => newest > before.newest + 30_000,
+  );
+  expect(after.missing).toBe(0);
   expect(faults).toEqual([]);
   await page.close();
 });
@@ -236,6 +273,7 @@ test("a Prometheus that has stopped shows as stale, and heals", async () => {
   );
   await prometheus.program.stop("SIGKILL");
   await badge(page, "Stale", 40);
+  expect(await page.title()).toBe("Stale · Promcast");
   const panel = page.locator("section.panel", { has: page.getByRole("heading", { name: "Power", exact: true }) });
   await until(
     "both complaints",

@@ -22,21 +22,29 @@ async function opening() {
   return times;
 }
 
-/** Share of a core that the page's main thread takes, and the heap behind a collection of garbage, minute by minute. */
+/**
+ * What the page takes of a core, minute by minute, in processor time: its main thread, and its process with all its threads.
+ * And what it holds, behind a collection of garbage.
+ */
 async function cost() {
   // High enough that no panel is out of sight.
   const page = await browser.newPage({ viewport: { width: 1280, height: 2400 } });
   await page.goto(url);
   const client = await page.context().newCDPSession(page);
-  await client.send("Performance.enable");
+  await client.send("Performance.enable", { timeDomain: "threadTicks" });
+  const whole = await browser.newBrowserCDPSession();
   const read = async () => {
     await client.send("HeapProfiler.collectGarbage");
     const { metrics } = await client.send("Performance.getMetrics");
+    const { processInfo } = await whole.send("SystemInfo.getProcessInfo");
     const value = (name) => metrics.find((metric) => metric.name === name)?.value ?? Number.NaN;
+    const renderers = processInfo.filter(({ type }) => type === "renderer");
     return {
-      at: value("Timestamp"),
-      busy: value("TaskDuration"),
+      at: performance.now() / 1000,
+      main: value("TaskDuration"),
       script: value("ScriptDuration"),
+      // The pages of the openings are closed: what is left is this one's, and a spare one that does nothing.
+      process: renderers.reduce((sum, { cpuTime }) => sum + cpuTime, 0),
       heap: value("JSHeapUsedSize"),
       nodes: value("Nodes"),
     };
@@ -47,9 +55,8 @@ async function cost() {
     await page.waitForTimeout(60_000);
     const now = await read();
     const share = (part) => `${((100 * (now[part] - before[part])) / (now.at - before.at)).toFixed(2)} %`;
-    console.log(
-      `minute ${minute}: main thread ${share("busy")}, script ${share("script")}, heap ${(now.heap / 2 ** 20).toFixed(2)} MiB, ${now.nodes} nodes`,
-    );
+    const shares = `main thread ${share("main")}, of it script ${share("script")}, whole process ${share("process")}`;
+    console.log(`minute ${minute}: ${shares}, heap ${(now.heap / 2 ** 20).toFixed(2)} MiB, ${now.nodes} nodes`);
     before = now;
   }
 }

@@ -147,8 +147,10 @@ export class App {
 
   /** What changes with time alone. */
   #tick(): void {
-    if (document.hidden) return;
-    this.#bar.draw(live(this.#signs()));
+    const told = live(this.#signs());
+    const title = told.kind === "live" ? "Promcast" : `${told.text} · Promcast`;
+    if (document.title !== title) document.title = title;
+    if (!document.hidden) this.#bar.draw(told);
   }
 
   #second(): void {

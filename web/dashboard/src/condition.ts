@@ -27,8 +27,10 @@ const GAP_REASONS: Readonly<Record<string, string>> = {
   repair_budget: "an outage was too long to fetch all of it again",
 };
 
-/** The worst first. */
-export function conditions(now: Circumstances): Condition[] {
+const NO_METRIC = "No GPU has this metric";
+
+/** The worst first. `missing` is what is said where there is no series. */
+export function conditions(now: Circumstances, missing = NO_METRIC): Condition[] {
   const { status, fault, historyFault, gaps, heard, empty, age } = now;
   const found: Condition[] = [];
   if (fault !== undefined) found.push({ kind: "error", text: told(fault) });
@@ -45,7 +47,7 @@ export function conditions(now: Circumstances): Condition[] {
   if (last !== undefined) found.push({ kind: "gap", text: gapTold(last, gaps.length) });
   if (found.length > 0) return found;
   if (!heard) return [{ kind: "waiting", text: "Waiting for data" }];
-  return empty ? [{ kind: "empty", text: "No GPU has this metric" }] : [];
+  return empty ? [{ kind: "empty", text: missing }] : [];
 }
 
 /** Other queries than the catalogue's have no GPUs. */

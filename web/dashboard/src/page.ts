@@ -2,7 +2,7 @@
 
 import { type Address, HOME } from "./address";
 import { age } from "./age";
-import { QUANTITIES, type QuantityName, query } from "./catalogue";
+import { QUANTITIES, type QuantityName, quantity, query } from "./catalogue";
 import { type Circumstances, type Condition, conditions } from "./condition";
 import { shown } from "./filter";
 import { gpuOf, title } from "./gpu";
@@ -72,7 +72,9 @@ export class Page {
   }
 
   conditions(topic: Topic, now: number): Condition[] {
-    return conditions(circumstances(topic, now));
+    const name = (Object.keys(this.topics) as QuantityName[]).find((candidate) => this.topics[candidate] === topic);
+    const missing = name === undefined ? undefined : quantity(name).missing;
+    return conditions(circumstances(topic, now), missing);
   }
 
   #choose(): void {

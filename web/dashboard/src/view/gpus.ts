@@ -99,12 +99,8 @@ class Line {
 
   constructor() {
     const box = { viewBox: `0 -1 ${WIDTH} ${HEIGHT + 2}`, class: "spark", "aria-hidden": "true" };
-    const utilisation = h(
-      "td",
-      { class: "utilisation" },
-      this.#utilisation.element,
-      s("svg", box, this.#spark) as Node,
-    );
+    const picture: Node = s("svg", box, this.#spark);
+    const utilisation = h("td", {}, h("span", { class: "course" }, this.#utilisation.element, picture));
     const memory = h("td", { class: "memory" }, this.#memory.element);
     this.element.append(this.#title, this.#workload, utilisation, memory);
     this.element.append(this.#temperature, this.#power, this.#clock, this.#xid);

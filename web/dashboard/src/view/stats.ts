@@ -2,7 +2,7 @@
 
 import { quantity } from "../catalogue";
 import type { View } from "../columns";
-import { errors, hottest, mean, most, now, ofBoards, ofParts, overTime, sum } from "../fleet";
+import { errors, hottest, mean, most, now, ofBoards, ofParts, ofSlices, overTime, sum } from "../fleet";
 import { title } from "../gpu";
 import type { Page } from "../page";
 import { severalNodes } from "../roster";
@@ -62,12 +62,12 @@ export class Stats implements Drawable {
   #utilisation(): Reading {
     const { topics, shown } = this.#page;
     const view = topics.utilisation.columns.view();
-    const value = now(topics.utilisation.columns.latest(), shown, ofParts, mean);
+    const value = now(topics.utilisation.columns.latest(), shown, ofSlices, mean);
     const high = now(topics.utilisation.columns.latest(), shown, ofParts, most);
     return {
       ...{ value, unit: "percent", level: level(value, quantity("utilisation").bounds) },
       about: high === undefined ? "" : `highest ${parts(high, "percent")[0]} %`,
-      line: { ...this.#line(view, ofParts, mean), top: 100 },
+      line: { ...this.#line(view, ofSlices, mean), top: 100 },
     };
   }
 
