@@ -62,6 +62,7 @@ test-web: ## Lint, check, test, build and weigh what is in TypeScript
 
 # Needs the programs that test-rust builds, or others in PROMCAST_BIN_DIR, and what test-web built.
 test-web-e2e: ## The dashboard in a browser and the examples of the documentation, on the real programs
+	@$(LOCAL)/install.sh go curl node python prometheus nats haproxy chromium
 	@$(PHASE) "build an example" cargo build --locked -p e2e --example stream
 	@$(PHASE) "test the dashboard in a browser" npm run --silent test:e2e --prefix web/dashboard
 

@@ -274,6 +274,10 @@ test("a Prometheus that has stopped shows as stale, and heals", async () => {
   await prometheus.program.stop("SIGKILL");
   await badge(page, "Stale", 40);
   expect(await page.title()).toBe("Stale · Promcast");
+  // What was known last stays, and looks its age.
+  const tiles = page.locator(".stats[data-stale=true] .tile .digits");
+  expect((await tiles.allInnerTexts()).filter((text) => !/\d/.test(text))).toEqual([]);
+  expect(await page.locator(".tile", { hasText: "GPUs" }).innerText()).not.toContain("0 at work");
   const panel = page.locator("section.panel", { has: page.getByRole("heading", { name: "Power", exact: true }) });
   await until(
     "both complaints",
@@ -289,6 +293,9 @@ test("a Prometheus that has stopped shows as stale, and heals", async () => {
     20,
     () => panel.locator(".condition.error, .condition.stale").count(),
     (count) => count === 0,
+  );
+  expect(await panel.locator(".condition.gap").first().innerText()).toMatch(
+    /ticks? (failed|(is|are) missing) (at|from)/,
   );
   await page.close();
 });

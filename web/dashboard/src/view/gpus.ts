@@ -55,6 +55,7 @@ export class Gpus implements Drawable {
       ...{ temperature: latest("temperature"), power: latest("power"), clock: latest("clock") },
       ...{ reasons: latest("reasons"), xid: latest("xid") },
     });
+    this.#body.dataset.stale = String(this.#page.stale(["utilisation", "temperature", "power", "memory"]));
     const view = topics.utilisation.columns.view();
     const box = { width: WIDTH, height: HEIGHT, from: this.#page.newest - this.#page.spanMs, to: this.#page.newest };
     const elements = sorted(rows, this.#sorting).map((row) => {

@@ -6,7 +6,7 @@ import { binCount, binned, extent } from "../heatmap";
 import { keyOf, names } from "../naming";
 import { circumstances } from "../page";
 import type { Series } from "../series";
-import { Topic } from "../topic";
+import { Topic, unknown } from "../topic";
 import { format } from "../units";
 import { cells, tellScale } from "./cells";
 import { Chart } from "./chart";
@@ -65,7 +65,7 @@ export class Own implements Drawable {
       case "line":
         this.#panel.describe(`${this.described.query}: ${this.#series.length} series over time`);
         this.#key.replaceChildren(...legend(this.#series, this.topic.columns.latest(), this.#ink()));
-        if (seen) this.#chart.draw({ view, series: this.#series, from, to, gaps: this.topic.gaps });
+        if (seen) this.#chart.draw({ view, series: this.#series, from, to, gaps: unknown(this.topic) });
         break;
       case "number":
         this.#body.replaceChildren(...this.#numbers());
