@@ -258,6 +258,7 @@ test("a page that nobody looks at lets go of its connection, and catches up with
     ({ newest }) => newest > before.newest + 30_000,
   );
   expect(after.missing).toBe(0);
+  expect(await page.locator(".condition").allInnerTexts()).toEqual([]);
   expect(faults).toEqual([]);
   await page.close();
 });
