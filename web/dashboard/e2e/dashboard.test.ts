@@ -276,8 +276,12 @@ test("a Prometheus that has stopped shows as stale, and heals", async () => {
   await badge(page, "Stale", 40);
   expect(await page.title()).toBe("Stale · Promcast");
   // What was known last stays, and looks its age.
-  const tiles = page.locator(".stats[data-stale=true] .tile .digits");
-  expect((await tiles.allInnerTexts()).filter((text) => !/\d/.test(text))).toEqual([]);
+  await until(
+    "the last numbers",
+    10,
+    () => page.locator(".stats[data-stale=true] .tile .digits").allInnerTexts(),
+    (texts) => texts.length === 6 && texts.every((text) => /\d/.test(text)),
+  );
   expect(await page.locator(".tile", { hasText: "GPUs" }).innerText()).not.toContain("0 at work");
   const panel = page.locator("section.panel", { has: page.getByRole("heading", { name: "Power", exact: true }) });
   await until(
