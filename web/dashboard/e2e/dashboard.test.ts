@@ -155,8 +155,8 @@ test("a query that cannot be is told on its panel, and harms no other", async ()
   await page.close();
 });
 
-test("every picture has a table, and the page no serious fault of accessibility, light or dark", async () => {
-  for (const colorScheme of ["light", "dark"] as const) {
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`a picture has a table, and the ${colorScheme} page no serious fault of accessibility`, async () => {
     const { page } = await visit("#panel=table,5,up&panel=heatmap,5,DCGM_FI_DEV_FB_USED", { colorScheme });
     await badge(page, "Live");
     await until(
@@ -179,8 +179,8 @@ test("every picture has a table, and the page no serious fault of accessibility,
     });
     expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical")).toEqual([]);
     await page.close();
-  }
-});
+  });
+}
 
 test("the keyboard reaches what the mouse does, and keeps its place", async () => {
   const { page } = await visit();
