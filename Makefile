@@ -24,7 +24,7 @@ test: tools lint test-rust test-deploy test-contract test-docs test-web test-web
 
 tools:
 	@$(PHASE) "install what is missing" \
-	  $(LOCAL)/install.sh rust cc curl node python prometheus nats nginx haproxy faketime chromium
+	  $(LOCAL)/install.sh rust cc go curl node python prometheus nats nginx haproxy faketime chromium
 	@if [ -f tests/clients/node/package.json ]; then \
 	  $(PHASE) "install the Node.js client" npm ci --no-audit --no-fund --prefix tests/clients/node; fi
 
@@ -66,6 +66,7 @@ test-web: ## Lint, check, test, build and weigh what is in TypeScript
 
 # Needs the programs that test-rust builds, or others in PROMCAST_BIN_DIR, and what test-web built.
 test-web-e2e: ## The dashboard in a browser and the examples of the documentation, on the real programs
+	@$(LOCAL)/install.sh go curl node python prometheus nats haproxy chromium
 	@$(PHASE) "build an example" cargo build --locked -p e2e --example stream
 	@$(PHASE) "test the dashboard in a browser" npm run --silent test:e2e --prefix web/dashboard
 

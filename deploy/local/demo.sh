@@ -16,9 +16,11 @@ build_dashboard
 start_metrics
 
 say "starting the gateway"
-# A short drain: whoever presses Ctrl-C does not want to wait.
+# A short drain: whoever presses Ctrl-C does not want to wait. The origin is that of Vite's development server, for the lines
+# of the README.
 start gateway "$BIN/promcast-gateway" --auth-mode none --prometheus-url "$PROMETHEUS_URL" \
   --http-listen "127.0.0.1:$PORT" --admin-listen 127.0.0.1:0 --stream-drain 1s \
+  --http-allowed-origins http://localhost:5173 \
   ${PAGES[@]+"${PAGES[@]}"}
 address_of gateway "$(listening http)"
 wait_for_update gateway "http://$REPLY"

@@ -155,8 +155,8 @@ test("a query that cannot be is told on its panel, and harms no other", async ()
   await page.close();
 });
 
-test("every picture has a table, and the page no serious fault of accessibility, light or dark", async () => {
-  for (const colorScheme of ["light", "dark"] as const) {
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`a picture has a table, and the ${colorScheme} page no serious fault of accessibility`, async () => {
     const { page } = await visit("#panel=table,5,up&panel=heatmap,5,DCGM_FI_DEV_FB_USED", { colorScheme });
     await badge(page, "Live");
     await until(
@@ -179,8 +179,8 @@ test("every picture has a table, and the page no serious fault of accessibility,
     });
     expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical")).toEqual([]);
     await page.close();
-  }
-});
+  });
+}
 
 test("the keyboard reaches what the mouse does, and keeps its place", async () => {
   const { page } = await visit();
@@ -211,7 +211,7 @@ test("the keyboard reaches what the mouse does, and keeps its place", async () =
 });
 
 test("a phone shows everything without scrolling sideways", async () => {
-  const { page, faults } = await visit("", { viewport: { width: 390, height: 844 }, hasTouch: true });
+  const { page, faults } = await visit("", { viewport: { width: 375, height: 812 }, hasTouch: true });
   await badge(page, "Live");
   await until(
     "rows",
@@ -221,6 +221,44 @@ test("a phone shows everything without scrolling sideways", async () => {
   );
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(wide).toBeLessThanOrEqual(0);
+  expect(faults).toEqual([]);
+  await page.close();
+});
+
+test("a page that nobody looks at lets go of its connection, and catches up without a hole when it is looked at", async () => {
+  const { page, faults } = await visit();
+  await badge(page, "Live");
+  const before = await until(
+    "a line",
+    20,
+    () => line(page, "Power"),
+    ({ ticks }) => ticks > 0,
+  );
+  // Chromium without a window shows every page: the page is told that it does not.
+  const look = (state: DocumentVisibilityState) =>
+    page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+  await look("hidden");
+  await until(
+    "no connection",
+    45,
+    () => connections(gateway?.url ?? ""),
+    (left) => left.length === 0,
+  );
+  expect(await page.title()).toBe("Paused · Promcast");
+  await look("visible");
+  await badge(page, "Live");
+  const after = await until(
+    "what was missed",
+    20,
+    () => line(page, "Power"),
+    ({ newest }) => newest > before.newest + 30_000,
+  );
+  expect(after.missing).toBe(0);
+  expect(await page.locator(".condition").allInnerTexts()).toEqual([]);
   expect(faults).toEqual([]);
   await page.close();
 });
@@ -236,6 +274,15 @@ test("a Prometheus that has stopped shows as stale, and heals", async () => {
   );
   await prometheus.program.stop("SIGKILL");
   await badge(page, "Stale", 40);
+  expect(await page.title()).toBe("Stale · Promcast");
+  // What was known last stays, and looks its age.
+  await until(
+    "the last numbers",
+    10,
+    () => page.locator(".stats[data-stale=true] .tile .digits").allInnerTexts(),
+    (texts) => texts.length === 6 && texts.every((text) => /\d/.test(text)),
+  );
+  expect(await page.locator(".tile", { hasText: "GPUs" }).innerText()).not.toContain("0 at work");
   const panel = page.locator("section.panel", { has: page.getByRole("heading", { name: "Power", exact: true }) });
   await until(
     "both complaints",
@@ -251,6 +298,9 @@ test("a Prometheus that has stopped shows as stale, and heals", async () => {
     20,
     () => panel.locator(".condition.error, .condition.stale").count(),
     (count) => count === 0,
+  );
+  expect(await panel.locator(".condition.gap").first().innerText()).toMatch(
+    /ticks? (failed|(is|are) missing) (at|from)/,
   );
   await page.close();
 });

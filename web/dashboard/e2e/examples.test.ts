@@ -1,34 +1,33 @@
 /** The examples of the documentation, as they stand there: each shows the temperature of a GPU. */
 
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
-import { build } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launch } from "./support/browser";
 import { until } from "./support/process";
-import { BIN, type Gateway, Stack } from "./support/stack";
+import { type Project, project, ROOT } from "./support/project";
+import { BIN, connections, type Gateway, Stack } from "./support/stack";
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const DEFAULT = "http://127.0.0.1:8080";
 
 const stack = new Stack();
 let browser: Browser | undefined;
 let prometheus = "";
 let gateway: Gateway;
-const folders: string[] = [];
+let installed: Project;
 
 beforeAll(async () => {
   prometheus = (await stack.prometheus({ gpus: await stack.exporter() })).url;
   gateway = await stack.gateway(["--prometheus-url", prometheus]);
   browser = await launch();
+  installed = await project(stack.folder);
 });
 
 afterAll(async () => {
   await browser?.close();
+  await installed?.stop();
   await stack.stop();
-  for (const folder of folders) await rm(folder, { recursive: true });
 });
 
 /** The code under a heading, as it stands in the page. */
@@ -64,6 +63,20 @@ test("Rust", async () => {
   expect(Number(await program.says(/^\d{13} GPU "\d" "(\d+(?:\.\d+)?)" °C$/m))).toBeGreaterThan(10);
 });
 
+test("Go", async () => {
+  const file = await installed.script("main.go", at(gateway.url, await code("Go")));
+  const binary = join(stack.folder, "go-example");
+  await stack.start("go build", "go", ["build", "-o", binary, file]).done();
+  const program = stack.start("go", binary, []);
+  expect(Number(await program.says(/^\d{13} GPU \d (\d+(?:\.\d+)?) °C$/m))).toBeGreaterThan(10);
+});
+
+test("the client in Node.js", async () => {
+  const file = await installed.script("client.js", at(gateway.url, await code("The client")));
+  const program = stack.start("node", process.execPath, [file]);
+  expect(Number(await program.says(/^\d \[ \[ \d{13}, (\d+(?:\.\d+)?) \] \]$/m))).toBeGreaterThan(10);
+});
+
 test("a browser's own EventSource", async () => {
   const page = await (browser as Browser).newPage();
   const logged = listen(page);
@@ -79,14 +92,14 @@ test("a browser's own EventSource", async () => {
 });
 
 for (const [name, script] of [
-  ["the client in an empty page of Vite", () => code("The client")],
+  ["the client in a page", () => code("The client")],
   ["the lines of the client's own README", () => firstBlock("web/client/README.md")],
 ] as const) {
   test(name, async () => {
-    const served = await vitePage("main.js", await script());
+    const { url } = await gatewayWith({ "main.js": await script() });
     const tab = await (browser as Browser).newPage();
     const logged = listen(tab);
-    await tab.goto(served.url);
+    await tab.goto(url);
     await until(
       "history and an update",
       30,
@@ -98,9 +111,9 @@ for (const [name, script] of [
 }
 
 test("React", async () => {
-  const served = await vitePage("main.jsx", await code("React"));
+  const { url } = await gatewayWith({ "main.jsx": await code("React") });
   const tab = await (browser as Browser).newPage();
-  await tab.goto(served.url);
+  await tab.goto(url);
   await until(
     "a list",
     30,
@@ -110,9 +123,72 @@ test("React", async () => {
   await tab.close();
 });
 
-async function firstBlock(page: string): Promise<string> {
+test("ten lines of the README are a live chart in an empty page of Vite", async () => {
+  const lines = await firstBlock("README.md");
+  expect(lines.trim().split("\n")).toHaveLength(10);
+  const folder = await installed.page({ "src/main.js": "" });
+  const origin = await installed.served(folder);
+  const { url } = await stack.gateway(["--prometheus-url", prometheus, "--http-allowed-origins", origin]);
+  await installed.script(join(folder, "src/main.js"), at(url, lines));
+  const tab = await (browser as Browser).newPage();
+  const logged = listen(tab);
+  await tab.goto(origin);
+  const drawn = () => tab.evaluate(() => document.querySelector("canvas")?.toDataURL() ?? "").catch(() => "");
+  const inked = () => tab.evaluate(inkOf, [0, 128, 128] as const).catch(() => 0);
+  await until("a line", 30, inked, (pixels) => pixels > 20);
+  const before = await drawn();
+  await until("more of it", 20, drawn, (picture) => picture !== before);
+  expect(logged().filter((line) => !line.includes("[vite]"))).toEqual([]);
+  await tab.close();
+});
+
+test("tabs on the shared worker of the client's README have one connection, also more of them than HTTP/1.1 allows", async () => {
+  const [worker, page] = await blocks("web/client/README.md", "One connection for all tabs");
+  const lines = await firstBlock("web/client/README.md");
+  const subscribe = `import { samples } from "@promcast/client";\n${lines.slice(lines.indexOf("const draw"))}`;
+  const { url } = await gatewayWith({ "main.js": page + subscribe, "streams.js": worker ?? "" });
+  const context = await (browser as Browser).newContext();
+  const tabs = await Promise.all(Array.from({ length: 8 }, () => context.newPage()));
+  const logs = tabs.map(listen);
+  await Promise.all(tabs.map((tab) => tab.goto(url)));
+  for (const logged of logs) {
+    await until(
+      "an update",
+      30,
+      async () => logged(),
+      (lines) => lines.some((line) => /^0 /.test(line)),
+    );
+  }
+  expect(await connections(url)).toHaveLength(1);
+  await context.close();
+  await until(
+    "no connection",
+    20,
+    () => connections(url),
+    (left) => left.length === 0,
+  );
+});
+
+/** How many pixels of a canvas have this colour. */
+function inkOf([red, green, blue]: readonly [number, number, number]): number {
+  const canvas = document.querySelector("canvas");
+  const { data } = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i] === red && data[i + 1] === green && data[i + 2] === blue) count += 1;
+  }
+  return count;
+}
+
+/** The JavaScript of a page, or of one of its sections. */
+async function blocks(page: string, heading?: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, page), "utf8");
-  return text.match(/```js\n([\s\S]*?)```/)?.[1] ?? "";
+  const part = heading === undefined ? text : (text.split(`## ${heading}\n`)[1]?.split("\n## ")[0] ?? "");
+  return [...part.matchAll(/```js\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
+}
+
+async function firstBlock(page: string): Promise<string> {
+  return (await blocks(page))[0] ?? "";
 }
 
 function listen(page: Page): () => readonly string[] {
@@ -121,14 +197,10 @@ function listen(page: Page): () => readonly string[] {
   return () => lines;
 }
 
-/** An otherwise empty page with this script, built by Vite and served by a gateway of its own origin. */
-async function vitePage(name: string, script: string): Promise<Gateway> {
-  // Beside the client, so that it and React are found as in a project that has installed them.
-  const folder = await mkdtemp(join(ROOT, "web/client/.example-"));
-  folders.push(folder);
-  await writeFile(join(folder, "index.html"), `<div id="root"></div><script type="module" src="/${name}"></script>`);
+/** A gateway that serves a page with these scripts, as Vite builds it. */
+async function gatewayWith(scripts: Readonly<Record<string, string>>): Promise<Gateway> {
   // The page knows its gateway by its own address.
-  await writeFile(join(folder, name), script.replace(`"${DEFAULT}"`, "location.origin"));
-  await build({ root: folder, configFile: false, logLevel: "error" });
-  return await stack.gateway(["--prometheus-url", prometheus, "--http-pages", join(folder, "dist")]);
+  const own = Object.entries(scripts).map(([name, text]) => [name, text.replace(`"${DEFAULT}"`, "location.origin")]);
+  const folder = await installed.built(Object.fromEntries(own));
+  return await stack.gateway(["--prometheus-url", prometheus, "--http-pages", folder]);
 }

@@ -45,7 +45,7 @@ export class App {
     (topic) => this.#heard(topic),
     (state) => this.#watched(state),
   );
-  readonly #bar: Bar;
+  readonly #head: Drawable;
   readonly #filters: Filters;
   readonly #door = new Door((token) => this.#open(token));
   readonly #announcer = h("p", { class: "hidden", role: "status", "aria-live": "polite" });
@@ -61,12 +61,13 @@ export class App {
     const ink = () => this.#themes.ink;
     const page = new Page(address);
     this.#page = page;
-    this.#bar = new Bar(
+    const bar = new Bar(
       address,
       this.#themes,
       (change) => this.#reload(change),
       () => this.#link.retry(),
     );
+    this.#head = { element: bar.element, draw: () => bar.draw(live(this.#signs())) };
     this.#filters = new Filters(page, ink, (filter) => this.#go({ ...this.#page.address, filter }));
     this.#heat = new Heat(page, ink);
     const lines = LINES.map((name) => new Lines(name, page, ink, (text) => this.#announce(text)));
@@ -83,13 +84,14 @@ export class App {
       event.preventDefault();
       main.focus();
     });
-    document.body.append(skip, this.#bar.element, this.#announcer, main);
+    document.body.append(skip, bar.element, this.#announcer, main);
 
     for (const line of lines) this.#show(line, [line.name, ...(line.name === "memory" ? (["capacity"] as const) : [])]);
     this.#show(stats, STATS);
     this.#show(states, ["reasons", "xid"]);
     this.#show(gpus, TABLE);
     this.#painter.add(this.#heat);
+    this.#painter.add(this.#head);
   }
 
   start(): void {
@@ -147,8 +149,10 @@ export class App {
 
   /** What changes with time alone. */
   #tick(): void {
-    if (document.hidden) return;
-    this.#bar.draw(live(this.#signs()));
+    const told = live(this.#signs());
+    const title = told.kind === "live" ? "Promcast" : `${told.text} · Promcast`;
+    if (document.title !== title) document.title = title;
+    this.#painter.mark(this.#head);
   }
 
   #second(): void {

@@ -5,6 +5,9 @@
  * MIG instances has no utilisation of its own. One expression tries one spelling after the other: `or` takes a series
  * from the right only where the left has none with the same labels, so a fleet of several dialects works too. The names
  * from 4.9 on are derived from DCGM's own field names, and were not seen on a live exporter.
+ *
+ * Old releases print DCGM's mark for "no value" as if it were one: 2⁴⁷ and a little, or 2⁶³ less a little. No quantity
+ * comes near that, so what does is left out.
  */
 
 import type { Bounds } from "./thresholds";
@@ -39,7 +42,12 @@ export interface Quantity {
   readonly bounds?: Bounds;
   /** The top of the scale, where there is one. */
   readonly top?: number;
+  /** What is said where no GPU has it, of what exporters leave out by default. */
+  readonly missing?: string;
 }
+
+/** From here on a value is DCGM's mark for none. */
+const BLANK = "1e14";
 
 /** NVIDIA's own dashboard warns at 83 °C and 87 °C. */
 const HOT: Bounds = { warn: 83, high: 87 };
@@ -127,6 +135,8 @@ export const QUANTITIES = {
     title: "What limits the clocks",
     about: "Clock event reasons, as bits",
     unit: "none",
+    missing:
+      "No GPU tells what limits its clocks: dcgm-exporter does where DCGM_FI_DEV_CLOCKS_EVENT_REASONS is among its counters",
     spellings: ["DCGM_FI_DEV_CLOCKS_EVENT_REASONS", "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS"],
   },
   xid: {
@@ -150,5 +160,5 @@ export function quantity(name: QuantityName): Quantity {
  */
 export function query(name: QuantityName): string {
   const { spellings, labels = [] } = quantity(name);
-  return `max by (${[...Object.values(LABELS).flat(), ...labels].join(",")}) (${spellings.join(" or ")})`;
+  return `max by (${[...Object.values(LABELS).flat(), ...labels].join(",")}) (${spellings.join(" or ")}) < ${BLANK}`;
 }

@@ -17,6 +17,8 @@ export class Columns<Key> {
   #spanMs: number;
   #start = 0;
   #end = 0;
+  /** The newest time that was answered, be it with nothing. */
+  #answered = Number.NEGATIVE_INFINITY;
 
   /** `ticks`: the most that the window can have at its interval. */
   constructor(spanMs: number, ticks: number) {
@@ -34,6 +36,7 @@ export class Columns<Key> {
   put(key: Key, time: number, value: number): void {
     const row = this.#row(time);
     if (row === undefined) return;
+    this.#answered = Math.max(this.#answered, time);
     let column = this.#columns.get(key);
     if (column === undefined) {
       column = new Float64Array(this.#room).fill(Number.NaN);
@@ -42,9 +45,14 @@ export class Columns<Key> {
     column[row] = value;
   }
 
-  /** A tick at which no series had a value: lines break there. */
-  blank(time: number): void {
+  /** A tick of which nothing is known: lines break there. */
+  lost(time: number): void {
     this.#row(time);
+  }
+
+  /** A tick at which no series had a value. */
+  blank(time: number): void {
+    if (this.#row(time) !== undefined) this.#answered = Math.max(this.#answered, time);
   }
 
   /** Drops what is older than the window that ends now, and series that have nothing left. */
@@ -66,11 +74,14 @@ export class Columns<Key> {
     };
   }
 
-  /** The newest value of each series that has one at the newest tick. */
+  /** The values at the newest tick that was answered: what failed since then does not make them unknown, but old. */
   latest(): Map<Key, number> {
     const found = new Map<Key, number>();
+    let row = this.#end - 1;
+    while (row > this.#start && (this.#times[row] ?? 0) > this.#answered) row -= 1;
+    if (row < this.#start || this.#times[row] !== this.#answered) return found;
     for (const [key, column] of this.#columns) {
-      const value = this.#end > this.#start ? column[this.#end - 1] : undefined;
+      const value = column[row];
       if (value !== undefined && !Number.isNaN(value)) found.set(key, value);
     }
     return found;

@@ -33,6 +33,26 @@ export function ofParts(members: readonly Member[], reading: (key: string) => nu
   });
 }
 
+/** How many slices of its board a MIG instance has: those of its compute instance where the profile is `1c.3g.71gb`. */
+export function slices({ profile }: Member["gpu"]): number {
+  return profile === "" ? BOARD_SLICES : Number(/^(\d+)[cg]\./.exec(profile)?.[1] ?? 1);
+}
+
+/** The most that a board is cut into. */
+const BOARD_SLICES = 7;
+
+/**
+ * Values of engines, each as often as it has slices: an instance with one slice of seven says less of how busy the fleet is
+ * than a board that is not cut.
+ */
+export function ofSlices(members: readonly Member[], reading: (key: string) => number | undefined): number[] {
+  if (members.every(({ gpu }) => gpu.profile === "")) return ofParts(members, reading);
+  return members.flatMap((member) => {
+    const [value] = ofParts([member], reading);
+    return value === undefined ? [] : Array.from({ length: slices(member.gpu) }, () => value);
+  });
+}
+
 export type Take = typeof ofBoards;
 
 /** The fold at the newest tick; nothing where no GPU has a value. */

@@ -2,7 +2,7 @@
 
 import { type Address, HOME } from "./address";
 import { age } from "./age";
-import { QUANTITIES, type QuantityName, query } from "./catalogue";
+import { QUANTITIES, type QuantityName, quantity, query } from "./catalogue";
 import { type Circumstances, type Condition, conditions } from "./condition";
 import { shown } from "./filter";
 import { gpuOf, title } from "./gpu";
@@ -71,8 +71,15 @@ export class Page {
     return true;
   }
 
+  /** Whether any of these is older than it should be. */
+  stale(names: readonly QuantityName[]): boolean {
+    return names.some((name) => this.topics[name].status?.stale === true);
+  }
+
   conditions(topic: Topic, now: number): Condition[] {
-    return conditions(circumstances(topic, now));
+    const name = (Object.keys(this.topics) as QuantityName[]).find((candidate) => this.topics[candidate] === topic);
+    const missing = name === undefined ? undefined : quantity(name).missing;
+    return conditions(circumstances(topic, now), missing);
   }
 
   #choose(): void {
@@ -89,9 +96,9 @@ export class Page {
 }
 
 export function circumstances(topic: Topic, now: number): Circumstances {
-  const { status, fault, historyFault, gaps, arrival, columns } = topic;
+  const { status, fault, historyFault, gaps, outages, arrival, columns } = topic;
   return {
-    ...{ status, fault, historyFault, gaps },
+    ...{ status, fault, historyFault, gaps, outages },
     heard: columns.newest !== undefined || arrival !== undefined,
     empty: topic.labels.size === 0,
     age: arrival === undefined ? undefined : age(arrival, now),

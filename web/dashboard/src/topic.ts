@@ -17,6 +17,15 @@ import { wantsToken } from "./live";
 /** Gaps that are told; older ones are only counted as long as the window has them. */
 const GAPS_MAX = 50;
 
+/** Ticks in a row that failed. */
+export interface Outage {
+  readonly from: number;
+  readonly to: number;
+  readonly failed: number;
+  /** Of the last of them. */
+  readonly failure: Failure;
+}
+
 export class Topic {
   readonly query: string;
   readonly interval: number;
@@ -25,6 +34,7 @@ export class Topic {
   readonly #keyOf: (labels: Labels) => string;
   readonly #labels = new Map<string, Labels>();
   readonly #gaps: Gap[] = [];
+  readonly #outages: Outage[] = [];
   #status: Status | undefined;
   #fault: Failure | Problem | undefined;
   #historyFault: Failure | undefined;
@@ -38,6 +48,10 @@ export class Topic {
 
   get gaps(): readonly Gap[] {
     return this.#gaps;
+  }
+
+  get outages(): readonly Outage[] {
+    return this.#outages;
   }
 
   get status(): Status | undefined {
@@ -85,7 +99,7 @@ export class Topic {
   gap(gap: Gap): void {
     this.#gaps.push(gap);
     if (this.#gaps.length > GAPS_MAX) this.#gaps.shift();
-    this.columns.blank(gap.from);
+    this.columns.lost(gap.from);
   }
 
   error(fault: Failure | Problem): void {
@@ -95,7 +109,16 @@ export class Topic {
     }
     if ("title" in fault && wantsToken(fault)) return;
     this.#fault = fault;
-    if ("tick" in fault && fault.tick !== undefined) this.columns.blank(fault.tick);
+    if ("tick" in fault && fault.tick !== undefined) this.#failed(fault, fault.tick);
+  }
+
+  #failed(failure: Failure, tick: number): void {
+    this.columns.lost(tick);
+    const last = this.#outages.at(-1);
+    if (last !== undefined && last.to >= (this.#arrival?.tick ?? 0)) {
+      this.#outages[this.#outages.length - 1] = { ...last, to: tick, failed: last.failed + 1, failure };
+    } else this.#outages.push({ from: tick, to: tick, failed: 1, failure });
+    if (this.#outages.length > GAPS_MAX) this.#outages.shift();
   }
 
   watch(status: Status): void {
@@ -104,8 +127,15 @@ export class Topic {
   }
 
   #forgetGaps(now: number): void {
-    while (this.#gaps[0] !== undefined && this.#gaps[0].to < now - this.spanMs) this.#gaps.shift();
+    for (const list of [this.#gaps, this.#outages]) {
+      while (list[0] !== undefined && list[0].to < now - this.spanMs) list.shift();
+    }
     if (this.#historyFault !== undefined && (this.#historyFault.to ?? 0) < now - this.spanMs)
       this.#historyFault = undefined;
   }
+}
+
+/** The times of which nothing is known. */
+export function unknown({ gaps, outages }: Topic): readonly { readonly from: number; readonly to: number }[] {
+  return [...gaps, ...outages];
 }

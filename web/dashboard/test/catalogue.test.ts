@@ -48,3 +48,7 @@ test("a query keeps what tells GPUs and workloads apart, and nothing else", () =
   );
   expect(query("power")).not.toContain("err_msg");
 });
+
+test("a value that old exporters print for none is none", () => {
+  for (const name of NAMES) expect(query(name), name).toMatch(/\) < 1e14$/);
+});

@@ -44,6 +44,20 @@ describe("columns", () => {
     ]);
   });
 
+  test("keep the newest values over ticks that are lost, and not over one that had none", () => {
+    const columns = new Columns<string>(SPAN, TICKS);
+    columns.put("a", 5_000, 1);
+    columns.lost(10_000);
+    columns.lost(15_000);
+    expect([...columns.latest()]).toEqual([["a", 1]]);
+    columns.blank(20_000);
+    columns.lost(25_000);
+    expect([...columns.latest()]).toEqual([]);
+    columns.put("a", 200_000, 2);
+    for (let tick = 205_000; tick <= 400_000; tick += 5_000) columns.lost(tick);
+    expect([...columns.latest()], "out of the window").toEqual([]);
+  });
+
   test("forget a series that has left the window", () => {
     const columns = new Columns<string>(SPAN, TICKS);
     columns.put("gone", 0, 1);

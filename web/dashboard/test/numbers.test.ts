@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { age } from "../src/age";
-import { errors, hottest, mean, now, ofBoards, ofParts, overTime, sum } from "../src/fleet";
+import { errors, hottest, mean, most, now, ofBoards, ofParts, ofSlices, overTime, sum } from "../src/fleet";
 import { gpuOf } from "../src/gpu";
 import { live } from "../src/live";
 import { keyOf, names } from "../src/naming";
@@ -57,6 +57,22 @@ describe("the fleet", () => {
     expect(now(latest, cut, ofBoards, sum)).toBe(400);
     expect(now(latest, cut, ofParts, sum)).toBe(700);
     expect(now(new Map(), cut, ofBoards, sum)).toBeUndefined();
+  });
+
+  test("is as busy as its slices are: one of seven says little beside a board that is not cut", () => {
+    const part = (GPU_I_ID: string, GPU_I_PROFILE: string): Member => ({
+      gpu: gpuOf({ gpu: "0", UUID: "A", GPU_I_ID, GPU_I_PROFILE }),
+      workloads: [],
+    });
+    const mixed = [part("1", "1g.18gb"), part("2", "1c.3g.71gb"), member("B")];
+    const busy = new Map([
+      ["A/1", 100],
+      ["A/2", 10],
+      ["B", 10],
+    ]);
+    expect(now(busy, mixed, ofSlices, mean)).toBe(20);
+    expect(now(busy, mixed, ofSlices, most)).toBe(100);
+    expect(now(busy, [member("B"), member("C")], ofSlices, sum)).toBe(10);
   });
 
   test("has a value at each tick at which a GPU has one", () => {

@@ -2,7 +2,7 @@ import { Problem } from "@promcast/client";
 import { expect, test } from "vitest";
 import { conditions } from "../src/condition";
 import { circumstances } from "../src/page";
-import { Topic } from "../src/topic";
+import { Topic, unknown } from "../src/topic";
 import { backfill, failure, gap, LIVE, update } from "./support/events";
 
 const GPU = { gpu: "0" };
@@ -43,8 +43,26 @@ test("a tick that fails is told until one succeeds, and breaks the line", () => 
   one.error(failure({ tick: 10_000 }));
   expect(kinds(one)).toEqual(["error"]);
   one.result(update(15_000, [GPU, "1"]), 15_000);
-  expect(kinds(one)).toEqual([]);
+  expect(kinds(one)).not.toContain("error");
   expect([...(one.columns.view().columns.get("0") ?? [])]).toEqual([1, Number.NaN, 1]);
+});
+
+test("ticks that failed explain the hole that they leave, each time in a row of its own", () => {
+  const one = topic();
+  const told = () => conditions(circumstances(one, 20_000)).map(({ text }) => text);
+  one.result(update(5_000, [GPU, "1"]), 5_000);
+  one.error(failure({ tick: 10_000 }));
+  one.error(failure({ tick: 15_000 }));
+  expect(told()[0]).toContain("tried again");
+  expect([...one.columns.latest()]).toEqual([["0", 1]]);
+  one.result(update(20_000, [GPU, "1"]), 20_000);
+  expect(told()).toEqual([expect.stringMatching(/^2 ticks failed from .*10 to .*15: upstream_unreachable$/)]);
+  expect(unknown(one)).toEqual([expect.objectContaining({ from: 10_000, to: 15_000 })]);
+  one.error(failure({ tick: 25_000 }));
+  one.result(update(30_000, [GPU, "1"]), 30_000);
+  expect(told()).toEqual([expect.stringMatching(/^1 tick failed at .*25: upstream_unreachable. 2 times in all$/)]);
+  one.result(update(100_000, [GPU, "1"]), 100_000);
+  expect(told()).toEqual([]);
 });
 
 test("a gap is told as long as the window has it", () => {

@@ -5,7 +5,7 @@ import "uplot/dist/uPlot.min.css";
 import type { View } from "../columns";
 import { drawable, type Series } from "../series";
 import type { Bounds } from "../thresholds";
-import { format, type Unit } from "../units";
+import { clock, format, type Unit } from "../units";
 import { bands } from "./bands";
 import { h } from "./dom";
 import { HUES, type Ink } from "./theme";
@@ -32,6 +32,10 @@ const HEIGHT = 168;
 
 /** Steps of an axis in bytes: powers of two. */
 const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power);
+/** Steps of the time axis: the usual ones, and two minutes. */
+const TIMES = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600].map((seconds) => seconds * 1000);
+/** Half of what a time takes on its axis, pixels: closer to the end it would be cut. */
+const EDGE = 17;
 const SYNC = "time";
 
 export class Chart {
@@ -95,7 +99,7 @@ export class Chart {
         y: { range: (_, min, max) => range(min, max, low, high()) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, size: 24, values: times },
+        { ...axis, grid: { show: false }, space: 62, size: 24, incrs: TIMES, values: times },
         {
           ...{ ...axis, grid, size: 58, space: 34 },
           ...(unit === "bytes" ? { incrs: BINARY } : {}),
@@ -158,11 +162,16 @@ function range(
 ): [number, number] {
   const [least, most] = [Math.min(low ?? min ?? 0, min ?? 0), Math.max(high ?? max ?? 1, max ?? 1)];
   if (high !== undefined && most === high) return [least, most];
-  return [least, most + (most - least || 1) * 0.06];
+  return most === least ? [least, least + 1] : [least, most + (most - least) * 0.06];
 }
 
-function times(_: uPlot, values: number[]): string[] {
-  const form = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-  const exact = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  return values.map((value) => (value % 60_000 === 0 ? form : exact).format(value));
+const MINUTES = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+function times(plot: uPlot, values: number[]): string[] {
+  const width = plot.bbox.width / devicePixelRatio;
+  return values.map((value) => {
+    const left = plot.valToPos(value, "x");
+    if (left < EDGE || left > width - EDGE) return "";
+    return value % 60_000 === 0 ? MINUTES.format(value) : clock(value);
+  });
 }

@@ -55,6 +55,7 @@ export class Gpus implements Drawable {
       ...{ temperature: latest("temperature"), power: latest("power"), clock: latest("clock") },
       ...{ reasons: latest("reasons"), xid: latest("xid") },
     });
+    this.#body.dataset.stale = String(this.#page.stale(["utilisation", "temperature", "power", "memory"]));
     const view = topics.utilisation.columns.view();
     const box = { width: WIDTH, height: HEIGHT, from: this.#page.newest - this.#page.spanMs, to: this.#page.newest };
     const elements = sorted(rows, this.#sorting).map((row) => {
@@ -99,12 +100,8 @@ class Line {
 
   constructor() {
     const box = { viewBox: `0 -1 ${WIDTH} ${HEIGHT + 2}`, class: "spark", "aria-hidden": "true" };
-    const utilisation = h(
-      "td",
-      { class: "utilisation" },
-      this.#utilisation.element,
-      s("svg", box, this.#spark) as Node,
-    );
+    const picture: Node = s("svg", box, this.#spark);
+    const utilisation = h("td", {}, h("span", { class: "course" }, this.#utilisation.element, picture));
     const memory = h("td", { class: "memory" }, this.#memory.element);
     this.element.append(this.#title, this.#workload, utilisation, memory);
     this.element.append(this.#temperature, this.#power, this.#clock, this.#xid);

@@ -4,10 +4,11 @@ import { type QuantityName, quantity } from "../catalogue";
 import { binCount, binned, extent } from "../heatmap";
 import type { Page } from "../page";
 import { format } from "../units";
+import { cells, tellScale } from "./cells";
 import { choice, h } from "./dom";
 import type { Drawable } from "./painter";
 import { Panel } from "./panel";
-import { type Area, Strip } from "./strip";
+import { Strip } from "./strip";
 import { summaries } from "./summaries";
 import type { Ink } from "./theme";
 
@@ -53,18 +54,17 @@ export class Heat implements Drawable {
     const { unit, top } = { top: undefined, ...quantity(this.#name) };
     const [from, view] = [newest - spanMs, this.#topic.columns.view()];
     const [least, most] = extent(view.columns.values());
-    const [low, high] = top === undefined ? [least, most] : [0, top];
+    const { ramp } = this.#ink();
+    const scale = { ramp, low: top === undefined ? least : 0, high: top ?? most };
     const bins = binCount(this.#strip.element.clientWidth, NARROWEST, spanMs, this.#topic.interval * 1000);
-    const cells = series.map(({ key }) => binned(view.times, view.columns.get(key) ?? [], { from, to: newest, bins }));
-    const { ramp, grid } = this.#ink();
+    const rows = series.map(({ key }) => binned(view.times, view.columns.get(key) ?? [], { from, to: newest, bins }));
     this.#strip.draw({
       rows: series.map(({ title }) => title),
       ...{ from, to: newest, ink: this.#ink() },
-      paint: (ctx, row, area) =>
-        paint(ctx, cells[row], area, (value) => shade(ramp, (value - low) / (high - low || 1)), grid),
-      tell: (row, time) => format(cells[row]?.[Math.floor(((time - from) / spanMs) * bins)], unit),
+      paint: (ctx, row, area) => cells(ctx, rows[row] ?? [], area, scale),
+      tell: (row, time) => format(rows[row]?.[Math.floor(((time - from) / spanMs) * bins)], unit),
     });
-    this.#scale.replaceChildren(format(low, unit), gradient(ramp), format(high, unit));
+    tellScale(this.#scale, scale, unit);
   }
 
   get #topic() {
@@ -79,32 +79,4 @@ export class Heat implements Drawable {
     this.#name = name;
     this.draw();
   }
-}
-
-function paint(
-  ctx: CanvasRenderingContext2D,
-  cells: Float64Array | undefined,
-  { left, top, width, height }: Area,
-  color: (value: number) => string,
-  nothing: string,
-): void {
-  if (cells === undefined) return;
-  const wide = width / cells.length;
-  cells.forEach((value, bin) => {
-    ctx.fillStyle = Number.isNaN(value) ? nothing : color(value);
-    ctx.fillRect(left + bin * wide, top, Math.max(1, wide - (wide > 4 ? 1 : 0)), height);
-  });
-}
-
-/** The colour at a share from 0 to 1, between those of the ramp. */
-function shade(ramp: readonly string[], share: number): string {
-  const place = Math.min(1, Math.max(0, share)) * (ramp.length - 1);
-  const [low, part] = [Math.floor(place), place % 1];
-  return `color-mix(in oklab, ${ramp[low]}, ${ramp[Math.min(ramp.length - 1, low + 1)]} ${Math.round(part * 100)}%)`;
-}
-
-function gradient(ramp: readonly string[]): HTMLElement {
-  const bar = h("i", { class: "ramp", "aria-hidden": "true" });
-  bar.style.background = `linear-gradient(90deg in oklab, ${ramp.join(", ")})`;
-  return bar;
 }

@@ -4,6 +4,7 @@ import { type QuantityName, quantity } from "../catalogue";
 import { extent } from "../heatmap";
 import type { Page } from "../page";
 import { missing } from "../series";
+import { unknown } from "../topic";
 import { format } from "../units";
 import { Chart } from "./chart";
 import type { Drawable } from "./painter";
@@ -53,7 +54,7 @@ export class Lines implements Drawable {
     dataset.newest = String(topic.columns.newest ?? "");
     dataset.missing = String(missing(view.times, topic.interval * 1000));
     if (seen && !this.#panel.tabular)
-      this.#chart.draw({ view, series, from: newest - spanMs, to: newest, gaps: topic.gaps });
+      this.#chart.draw({ view, series, from: newest - spanMs, to: newest, gaps: unknown(topic) });
   }
 
   /** The scale reaches to the capacity of the memory, or to where the bounds are seen. */

@@ -6,10 +6,12 @@ import { binCount, binned, extent } from "../heatmap";
 import { keyOf, names } from "../naming";
 import { circumstances } from "../page";
 import type { Series } from "../series";
-import { Topic } from "../topic";
+import { Topic, unknown } from "../topic";
 import { format } from "../units";
+import { cells, tellScale } from "./cells";
 import { Chart } from "./chart";
 import { h, on } from "./dom";
+import { legend } from "./legend";
 import type { Drawable } from "./painter";
 import { Panel } from "./panel";
 import { Strip } from "./strip";
@@ -29,6 +31,8 @@ export class Own implements Drawable {
   readonly #body = h("div", { class: "own" });
   readonly #chart: Chart;
   readonly #strip = new Strip();
+  /** What the lines or the colours mean. */
+  readonly #key = h("p", { class: "scale" });
   #series: readonly Series[] = [];
 
   constructor(described: Described, spanMs: number, ink: () => Ink, remove: () => void) {
@@ -45,14 +49,13 @@ export class Own implements Drawable {
       toggled: () => this.draw(),
     });
     this.element = this.#panel.element;
-    if (described.picture === "line") this.#body.append(this.#chart.element);
-    if (described.picture === "heatmap") this.#body.append(this.#strip.element);
+    if (described.picture === "line") this.#body.append(this.#chart.element, this.#key);
+    if (described.picture === "heatmap") this.#body.append(this.#strip.element, this.#key);
   }
 
   draw(seen = true): void {
     this.#name();
-    const found = conditions(circumstances(this.topic, Date.now()));
-    this.#panel.conditions(found.map((one) => (one.kind === "empty" ? { ...one, text: NO_SERIES } : one)));
+    this.#panel.conditions(conditions(circumstances(this.topic, Date.now()), NO_SERIES));
     this.#panel.refresh();
     if (this.#panel.tabular) return;
     const view = this.topic.columns.view();
@@ -61,7 +64,8 @@ export class Own implements Drawable {
     switch (this.described.picture) {
       case "line":
         this.#panel.describe(`${this.described.query}: ${this.#series.length} series over time`);
-        if (seen) this.#chart.draw({ view, series: this.#series, from, to, gaps: this.topic.gaps });
+        this.#key.replaceChildren(...legend(this.#series, this.topic.columns.latest(), this.#ink()));
+        if (seen) this.#chart.draw({ view, series: this.#series, from, to, gaps: unknown(this.topic) });
         break;
       case "number":
         this.#body.replaceChildren(...this.#numbers());
@@ -102,20 +106,14 @@ export class Own implements Drawable {
     const view = this.topic.columns.view();
     const [low, high] = extent(view.columns.values());
     const bins = binCount(this.#strip.element.clientWidth, 6, this.#spanMs, this.topic.interval * 1000);
-    const cells = this.#series.map(({ key }) => binned(view.times, view.columns.get(key) ?? [], { from, to, bins }));
-    const { ramp, grid } = this.#ink();
+    const rows = this.#series.map(({ key }) => binned(view.times, view.columns.get(key) ?? [], { from, to, bins }));
+    const scale = { low, high, ramp: this.#ink().ramp };
     this.#strip.draw({
       rows: this.#series.map(({ title }) => title),
       ...{ from, to, ink: this.#ink() },
-      paint: (ctx, row, area) => {
-        const wide = area.width / bins;
-        cells[row]?.forEach((value, bin) => {
-          const step = Math.round(((value - low) / (high - low || 1)) * (ramp.length - 1));
-          ctx.fillStyle = Number.isNaN(value) ? grid : (ramp[step] ?? grid);
-          ctx.fillRect(area.left + bin * wide, area.top, Math.max(1, wide - 1), area.height);
-        });
-      },
-      tell: (row, time) => format(cells[row]?.[Math.floor(((time - from) / this.#spanMs) * bins)], "none"),
+      paint: (ctx, row, area) => cells(ctx, rows[row] ?? [], area, scale),
+      tell: (row, time) => format(rows[row]?.[Math.floor(((time - from) / this.#spanMs) * bins)], "none"),
     });
+    tellScale(this.#key, scale, "none");
   }
 }

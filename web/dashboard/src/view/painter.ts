@@ -11,8 +11,11 @@ export interface Drawable {
   readonly patience?: number;
 }
 
-/** Between two frames. */
-const PAUSE_MS = 200;
+/** Between two frames: each costs more than what is drawn in it, and queries come at times of their own. */
+const PAUSE_MS = 400;
+/** The same while the page opens, when all of them come together. */
+const OPENING_PAUSE_MS = 100;
+const OPENING_MS = 3_000;
 
 export class Painter {
   readonly #due = new Set<Drawable>();
@@ -81,7 +84,8 @@ export class Painter {
   #wake(): void {
     if (this.#waiting || document.hidden || this.#due.size === 0) return;
     this.#waiting = true;
-    const wait = this.#drawnAt + PAUSE_MS - performance.now();
+    const now = performance.now();
+    const wait = this.#drawnAt + (now < OPENING_MS ? OPENING_PAUSE_MS : PAUSE_MS) - now;
     if (wait > 0) setTimeout(() => requestAnimationFrame(() => this.#draw()), wait);
     else requestAnimationFrame(() => this.#draw());
   }

@@ -2,7 +2,7 @@
 
 import { quantity } from "../catalogue";
 import type { View } from "../columns";
-import { errors, hottest, mean, most, now, ofBoards, ofParts, overTime, sum } from "../fleet";
+import { errors, hottest, mean, most, now, ofBoards, ofParts, ofSlices, overTime, sum } from "../fleet";
 import { title } from "../gpu";
 import type { Page } from "../page";
 import { severalNodes } from "../roster";
@@ -25,6 +25,9 @@ const NOTHING: Reading = { value: undefined, unit: "none", about: "" };
 
 const [WIDTH, HEIGHT] = [200, 40];
 
+/** From this utilisation on a GPU is at work, percent: less is a monitoring program. */
+const AT_WORK = 5;
+
 export class Stats implements Drawable {
   readonly patience = 600;
   readonly element = h("section", { class: "stats", "aria-label": "The fleet" });
@@ -46,28 +49,31 @@ export class Stats implements Drawable {
 
   draw(): void {
     const [to, from] = [this.#page.newest, this.#page.newest - this.#page.spanMs];
+    this.element.dataset.stale = String(this.#page.stale(["utilisation", "temperature", "power", "memory"]));
     for (const { tile, read } of this.#tiles) tile.draw(read(), from, to);
   }
 
   #gpus(): Reading {
     const { shown, topics } = this.#page;
-    const busy = shown.filter(({ gpu }) => (topics.utilisation.columns.latest().get(gpu.key) ?? 0) >= 5).length;
+    const latest = topics.utilisation.columns.latest();
+    const busy = shown.filter(({ gpu }) => (latest.get(gpu.key) ?? 0) >= AT_WORK).length;
     const nodes = new Set(shown.map(({ gpu }) => gpu.node)).size;
     const boards = new Set(shown.map(({ gpu }) => gpu.board)).size;
     const told = boards === shown.length ? `${busy}` : `${busy} of ${shown.length} instances`;
-    const about = `${told} at work on ${nodes} ${nodes === 1 ? "node" : "nodes"}`;
+    const where = `on ${nodes} ${nodes === 1 ? "node" : "nodes"}`;
+    const about = latest.size === 0 ? where : `${told} at work ${where}`;
     return shown.length === 0 ? NOTHING : { value: boards, unit: "none", about };
   }
 
   #utilisation(): Reading {
     const { topics, shown } = this.#page;
     const view = topics.utilisation.columns.view();
-    const value = now(topics.utilisation.columns.latest(), shown, ofParts, mean);
+    const value = now(topics.utilisation.columns.latest(), shown, ofSlices, mean);
     const high = now(topics.utilisation.columns.latest(), shown, ofParts, most);
     return {
       ...{ value, unit: "percent", level: level(value, quantity("utilisation").bounds) },
       about: high === undefined ? "" : `highest ${parts(high, "percent")[0]} %`,
-      line: { ...this.#line(view, ofParts, mean), top: 100 },
+      line: { ...this.#line(view, ofSlices, mean), top: 100 },
     };
   }
 
@@ -107,7 +113,7 @@ export class Stats implements Drawable {
     const marked = shown.flatMap(({ gpu }) => latest.get(gpu.key) ?? []).filter((code) => code > 0);
     const codes = [...new Set(marked)].sort((one, other) => one - other);
     const last = codes.length === 0 ? "no GPU has one" : `last codes: ${codes.slice(0, 4).join(", ")}`;
-    if (columns.newest === undefined || topics.xid.labels.size === 0) return NOTHING;
+    if (latest.size === 0) return NOTHING;
     return {
       value: lately,
       unit: "none",
