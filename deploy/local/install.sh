@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, python (the
-# test clients' environment) and deploy (what the tests of deploy/ check it with), and checks that rust and node are new
-# enough. Silent about what is there already.
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, nchan, pushpin,
+# h2load and ss (what `make bench` compares with and measures by), python (the test clients' environment) and deploy (what the
+# tests of deploy/ check it with), and checks that rust and node are new enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -118,6 +118,32 @@ install_nginx() {
   }
 }
 
+# nginx with the module; both packages would start it.
+install_nchan() {
+  local folder
+  install_nginx
+  for folder in /usr/lib/nginx/modules /usr/share/nginx/modules; do
+    if [ -e "$folder/ngx_nchan_module.so" ]; then return 0; fi
+  done
+  package nchan https://nchan.io libnginx-mod-nchan ""
+}
+
+install_pushpin() {
+  have pushpin || {
+    package pushpin https://pushpin.org pushpin pushpin
+    if have apt-get; then
+      no_service pushpin
+      no_service condure
+      no_service zurl
+    fi
+  }
+}
+
+install_h2load() { have h2load || package h2load https://nghttp2.org nghttp2-client nghttp2; }
+
+# Linux alone has it.
+install_ss() { have ss || package ss "iproute2 of your distribution" iproute2 ""; }
+
 # A browser of any of these names will do.
 install_chromium() {
   local name
@@ -182,10 +208,11 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy"
+KNOWN='rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy nchan pushpin h2load ss'
+[ "$#" -gt 0 ] || die "say what to install: $KNOWN"
 for what in "$@"; do
-  case $what in
-    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python or deploy" ;;
+  case " $KNOWN " in
+    *" $what "*) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write some of $KNOWN" ;;
   esac
 done
