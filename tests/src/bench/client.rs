@@ -85,12 +85,12 @@ pub struct Outcome {
 }
 
 /// All connections.
+#[derive(Debug)]
 pub struct Client {
     epoll: OwnedFd,
     connections: Vec<Connection>,
     tallies: Vec<Tally>,
     buffer: Vec<u8>,
-    ready: Vec<epoll::Event>,
 }
 
 impl Client {
@@ -104,7 +104,6 @@ impl Client {
             connections: Vec::new(),
             tallies: std::iter::repeat_with(Tally::default).take(channels).collect(),
             buffer: vec![0; BUFFER],
-            ready: Vec::with_capacity(BATCH),
         })
     }
 
@@ -224,6 +223,7 @@ impl Client {
             publisher.settle();
             self.poll(Duration::from_millis(5))?;
         }
+        self.tallies.iter_mut().for_each(Tally::settle);
         Ok(())
     }
 
@@ -235,12 +235,12 @@ impl Client {
     /// Waits for bytes so long at most, and reads what is there.
     pub(crate) fn poll(&mut self, pause: Duration) -> rustix::io::Result<()> {
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
-        self.ready.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&timeout)) {
+        let mut ready = Vec::with_capacity(BATCH);
+        match epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
-        for event in &self.ready {
+        for event in &ready {
             let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
             let Some(connection) = self.connections.get_mut(index) else { continue };
             let Some(tally) = self.tallies.get_mut(connection.channel()) else { continue };

@@ -9,7 +9,7 @@ use super::server::Kind;
 /// What there is to say.
 pub const USAGE: &str = "bench [--quick] [--rounds N] [--servers gateway,raw,nchan,nchan-nodelay,pushpin] \
     [--only open,paced,saturated,backlog,head-of-line,stuck,http2,gzip] [--connections 1,100,1000,10000] \
-    [--kilobytes 2,64] [--json FILE] [--markdown FILE] [--add FILE]…";
+    [--kilobytes 2,64] [--crowd N] [--pace FACTOR] [--json FILE] [--markdown FILE] [--add FILE]…";
 
 /// The most connections with events of 64 KB: more would need more memory for what is on its way than it tells.
 const LARGE_CONNECTIONS_MAX: usize = 1000;
@@ -90,6 +90,8 @@ impl Options {
                 self.sizes =
                     list(value, |size| size.parse::<usize>().ok())?.iter().map(|kilo| kilo * 1024).collect();
             }
+            "--crowd" => self.crowd = number(value)?,
+            "--pace" => self.pace = number(value)?,
             "--json" => self.json = value.into(),
             "--markdown" => self.markdown = Some(value.into()),
             "--add" => self.add.push(value.into()),

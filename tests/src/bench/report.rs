@@ -1,7 +1,5 @@
 //! The tables: ratios first, what must be reached, then the numbers.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
 use self::table::Table;
@@ -83,7 +81,7 @@ impl Report {
             versions.join("; ")
         );
         for left_out in &self.left_out {
-            let _ = writeln!(text, "\nNot measured: {left_out}.");
+            text.push_str(&format!("\nNot measured: {left_out}.\n"));
         }
         text
     }
@@ -151,6 +149,16 @@ pub struct Place {
     pub bytes: usize,
     /// Connections.
     pub connections: usize,
+}
+
+/// Between these a page has the tables.
+const MARKS: [&str; 2] = ["<!-- bench -->\n", "<!-- /bench -->"];
+
+/// The page with the tables where it has a place for them; nothing where it has none.
+pub fn put_into(page: &str, tables: &str) -> Option<String> {
+    let (before, rest) = page.split_once(MARKS[0])?;
+    let (_, after) = rest.split_once(MARKS[1])?;
+    Some(format!("{before}{}\n{tables}\n{}{after}", MARKS[0], MARKS[1]))
 }
 
 /// A number with as many digits as it has meaning; a dash for none.

@@ -84,6 +84,8 @@ pub enum Value {
     Doubled,
     /// Connections that the server ended.
     Ended,
+    /// Events that had not come to a connection seconds after the last was published.
+    Unread,
     /// Connections that got no stream.
     Refused,
     /// Streams opened in a second.
@@ -159,6 +161,7 @@ impl Sample {
         self.with(Value::Missing, faults.missing as f64)
             .with(Value::Doubled, faults.doubled as f64)
             .with(Value::Ended, faults.ended as f64)
+            .with(Value::Unread, faults.unread as f64)
     }
 
     /// A number.
@@ -168,10 +171,11 @@ impl Sample {
 
     /// What our own server must never do, if it did.
     pub fn broken(&self) -> Option<String> {
-        if self.server != Kind::Gateway {
+        // A client that lags skips events, and is told, where that is not turned off.
+        if self.server != Kind::Gateway || self.cell == Cell::Stuck {
             return None;
         }
-        let wrong = [Value::Missing, Value::Doubled, Value::Ended, Value::Refused];
+        let wrong = [Value::Missing, Value::Doubled, Value::Ended, Value::Unread, Value::Refused];
         let wrong: Vec<_> = wrong
             .into_iter()
             .filter_map(|value| {

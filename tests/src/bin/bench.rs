@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use e2e::bench::cores::raise_files;
 use e2e::bench::machine::Machine;
 use e2e::bench::options::{Options, USAGE};
-use e2e::bench::report::Report;
+use e2e::bench::report::{Report, put_into};
 use e2e::bench::server::{BARE_LOOP, LISTENING};
 use e2e::bench::{limit, suite};
 
@@ -66,7 +66,8 @@ async fn measure(arguments: Vec<String>) -> Result<(), String> {
     let json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
     fs::write(&options.json, json).map_err(|error| format!("{}: {error}", options.json.display()))?;
     if let Some(path) = &options.markdown {
-        fs::write(path, tables).map_err(|error| format!("{}: {error}", path.display()))?;
+        let into = fs::read_to_string(path).ok().and_then(|page| put_into(&page, &tables));
+        fs::write(path, into.unwrap_or(tables)).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     if broken.is_empty() {
         Ok(())

@@ -14,6 +14,8 @@ pub struct Faults {
     pub doubled: u64,
     /// Connections that the server ended.
     pub ended: u64,
+    /// Events that had not come to a connection when everything should have.
+    pub unread: u64,
 }
 
 impl Add for Faults {
@@ -24,6 +26,7 @@ impl Add for Faults {
             missing: self.missing + other.missing,
             doubled: self.doubled + other.doubled,
             ended: self.ended + other.ended,
+            unread: self.unread + other.unread,
         }
     }
 }
@@ -36,6 +39,7 @@ impl Sub for Faults {
             missing: self.missing - before.missing,
             doubled: self.doubled - before.doubled,
             ended: self.ended - before.ended,
+            unread: self.unread - before.unread,
         }
     }
 }
@@ -154,6 +158,12 @@ impl Tally {
         Self { delays, read: VecDeque::new(), ..self.clone() }
     }
 
+    /// Everything should have come by now.
+    pub(super) fn settle(&mut self) {
+        self.faults.unread +=
+            self.read.iter().map(|read| u64::from(self.readers.saturating_sub(*read))).sum::<u64>();
+    }
+
     /// What should not be, since it was opened.
     pub fn faults(&self) -> Faults {
         self.faults
@@ -215,6 +225,15 @@ mod tests {
         tally.got(0, mark(0), 0);
         tally.got(1, mark(1), 0);
         assert_eq!(tally.outstanding(), 0);
+    }
+
+    #[test]
+    fn what_never_came_is_told_though_nothing_came_after_it() {
+        let mut tally = two_readers(2);
+        let next = tally.got(0, mark(0), 0);
+        tally.got(next, mark(1), 0);
+        tally.settle();
+        assert_eq!(tally.faults(), Faults { unread: 2, ..Faults::default() });
     }
 
     #[test]

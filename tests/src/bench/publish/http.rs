@@ -6,14 +6,17 @@ use std::net::{SocketAddrV4, TcpStream};
 
 use super::{Publisher, Template, body};
 
-/// Connections to publish on. One that waits for its answer is not used, so an event is never behind another's answer.
-const LINES: usize = 4;
+/// Connections to publish on. One that waits for its answer is not used: so the server has the next event while it works on
+/// one, and never two of which it could take the later first.
+const LINES: usize = 2;
 
 /// How a server wants its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The body alone, to `/pub?id=CHANNEL`.
     Body,
+    /// The same on one connection, without a wait for answers.
+    Stream,
     /// An item of Pushpin's for its one channel, with the whole event.
     Item,
 }
@@ -47,7 +50,7 @@ impl OverHttp {
         let Some(template) = self.templates.get(channel) else { return Vec::new() };
         let body = body(template, number);
         let (path, content) = match self.form {
-            Form::Body => (format!("/pub?id={channel}"), body),
+            Form::Body | Form::Stream => (format!("/pub?id={channel}"), body),
             Form::Item => ("/publish/".to_owned(), item(&body, number)),
         };
         let head = format!(
@@ -80,7 +83,8 @@ impl Publisher for OverHttp {
             self.refused += line.answers();
         }
         while !self.waiting.is_empty() {
-            let Some(line) = self.lines.iter_mut().find(|line| !line.busy) else { return };
+            let streams = self.form == Form::Stream;
+            let Some(line) = self.lines.iter_mut().find(|line| streams || !line.busy) else { return };
             let Some(request) = self.waiting.pop_front() else { return };
             self.refused += u64::from(line.send(self.address, &request).is_err());
         }

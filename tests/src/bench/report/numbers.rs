@@ -150,7 +150,8 @@ fn gzip(text: &mut String, report: &Report) {
     let mut table = Table::new(&["an update of 64 series", "bytes on the wire"]);
     for place in report.places(&[Cell::Gzip]) {
         for (name, value) in [("as it is", Value::BytesIdentity), ("gzip", Value::BytesGzip)] {
-            table.row(vec![name.to_owned(), number(report.median(place, Kind::Gateway, value))]);
+            let bytes = report.median(place, Kind::Gateway, value);
+            table.row(vec![name.to_owned(), bytes.map_or("–".to_owned(), |bytes| format!("{bytes:.0}"))]);
         }
     }
     table.write(text, "On the wire");

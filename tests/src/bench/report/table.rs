@@ -1,7 +1,5 @@
 //! A table in Markdown.
 
-use std::fmt::Write as _;
-
 /// Rows under a head.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -23,8 +21,8 @@ impl Table {
         if self.rows.is_empty() {
             return;
         }
-        let _ = writeln!(text, "\n### {title}\n");
-        let _ = writeln!(text, "| {} |", self.head.join(" | "));
+        text.push_str(&format!("\n### {title}\n\n"));
+        line(text, &self.head);
         // Words to the left, numbers to the right.
         let is_word = |column: usize| {
             self.rows
@@ -33,9 +31,13 @@ impl Table {
                 .any(|cell| cell.starts_with(|c: char| c.is_alphabetic()))
         };
         let rule = (0..self.head.len()).map(|column| if is_word(column) { "---" } else { "---:" });
-        let _ = writeln!(text, "|{}|", rule.collect::<Vec<_>>().join("|"));
+        text.push_str(&format!("|{}|\n", rule.collect::<Vec<_>>().join("|")));
         for row in &self.rows {
-            let _ = writeln!(text, "| {} |", row.join(" | "));
+            line(text, row);
         }
     }
+}
+
+fn line(text: &mut String, cells: &[String]) {
+    text.push_str(&format!("| {} |\n", cells.join(" | ")));
 }

@@ -65,6 +65,15 @@ fn an_earlier_run_is_more_rounds() {
 }
 
 #[test]
+fn tables_take_the_place_of_earlier_ones_in_a_page() {
+    let page = "# Title\n<!-- bench -->\nold\n<!-- /bench -->\nend\n";
+    let first = put_into(page, "new").unwrap();
+    assert_eq!(first, "# Title\n<!-- bench -->\n\nnew\n<!-- /bench -->\nend\n");
+    assert_eq!(put_into(&first, "new").unwrap(), first);
+    assert_eq!(put_into("# Title\n", "new"), None);
+}
+
+#[test]
 fn numbers_have_as_many_digits_as_they_mean() {
     let texts = [Some(123_456.0), Some(1234.4), Some(12.34), Some(1.234), None].map(number);
     assert_eq!(texts, ["123,000", "1234", "12.3", "1.23", "–"]);

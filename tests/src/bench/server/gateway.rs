@@ -9,7 +9,7 @@ use crate::programs::Gateway;
 use crate::stream::PATH;
 
 /// Events that are kept of a topic: more than ever are outstanding, and few enough to be no work.
-const KEPT: usize = 128;
+const KEPT: usize = 256;
 
 pub(super) async fn start(workshop: &mut Workshop, wanted: Wanted<'_>) -> Server {
     let bus = workshop.bus().await;

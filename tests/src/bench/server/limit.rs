@@ -21,7 +21,7 @@ pub(super) async fn start(workshop: &Workshop, wanted: Wanted<'_>) -> Server {
     let process = on_server_core(workshop.cores, || Process::spawn("the bare loop", &mut command));
     let address: SocketAddrV4 =
         process.line("its address", |line| line.strip_prefix(LISTENING)?.parse().ok()).await;
-    let publisher = OverHttp::new(address, Form::Body, wanted.templates.to_vec());
+    let publisher = OverHttp::new(address, Form::Stream, wanted.templates.to_vec());
     Server {
         kind: Kind::Limit,
         ways: ways(address, wanted.templates, false),

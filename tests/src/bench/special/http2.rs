@@ -27,6 +27,10 @@ const BYTES: usize = 2 * 1024;
 /// Events in a second for each stream: as many in all as in the paced cells.
 const RATE: f64 = 60.0;
 
+/// Seconds that are not measured, and that are.
+const WARM: f64 = 0.5;
+const MEASURED: f64 = 2.0;
+
 pub(super) async fn measure(
     round: u32,
     workshop: &mut Workshop,
@@ -54,36 +58,37 @@ async fn on(
         (metric(&admin, "sse_active_connections").await >= STREAMS as f64).then_some(())
     })
     .await;
-    let mut publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
+    let publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
     let helpers = [workshop.helpers(), vec![load.pid()]].concat();
     let meter = Meter::new(server.pid(), &helpers, workshop.cores);
-    let mut used = None;
     let resident = meter.resident();
-    for seconds in [0.5, 2.0] {
-        let (watched, options) = (meter.clone(), options.clone());
-        let start = (meter.read(), sent(&admin).await);
-        publisher = on_a_thread(workshop.cores, move || {
-            let client = Client::new(1).map_err(text)?;
-            let mut bench = Bench { client, publisher, meter: watched, options };
-            bench.quiet_run(&[Pace::Rate(RATE)], 0.0, seconds)?;
-            Ok(bench.publisher)
-        })
-        .await?;
-        // What was published last is on its way.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        used = Some((meter.read().since(start.0), sent(&admin).await - start.1));
-    }
-    let (used, events) = used.ok_or("nothing was run")?;
+    let client = Client::new(1).map_err(text)?;
+    let bench = Bench { client, publisher, meter: meter.clone(), options: options.clone() };
+    let bench = feed(bench, workshop, WARM).await?;
+    let (before, sent_before) = (meter.read(), sent(&admin).await);
+    let bench = feed(bench, workshop, MEASURED).await?;
+    let (used, events) = (meter.read().since(before), sent(&admin).await - sent_before);
     let mut sample = Sample::new(Cell::Http2, Kind::Gateway, connections, BYTES, round)
         .with(Value::MicrosPerEvent, used.server * 1e6 / events)
         .with(Value::EventsPerSecond, events / used.seconds)
         .with(Value::ClientBusy, used.client)
         .with(Value::Strangers, used.strangers)
         .with(Value::ResidentUsed, resident as f64 / STREAMS as f64);
-    sample.notes.extend(publisher.trouble());
+    sample.notes.extend(bench.publisher.trouble());
     drop(load);
     server.stop().await;
     Ok(sample)
+}
+
+/// Publishes for so many seconds, and waits a moment for what is on its way. There is nobody whose reading could be waited for.
+async fn feed(mut bench: Bench, workshop: &Workshop, seconds: f64) -> Result<Bench, String> {
+    let bench = on_a_thread(workshop.cores, move || {
+        bench.quiet_run(&[Pace::Rate(RATE)], 0.0, seconds)?;
+        Ok(bench)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    bench
 }
 
 fn h2load(server: &Server, connections: usize) -> Result<Process, String> {

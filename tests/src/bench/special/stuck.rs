@@ -55,7 +55,8 @@ fn held(server: u16, clients: &[u16]) -> Result<u64, String> {
     let mut command = Command::new("ss");
     command.args(["--tcp", "--memory", "--numeric", "--no-header", "--oneline", "state", "established"]);
     let output = command.arg(format!("sport = :{server}")).output();
-    let output = output.map_err(|error| format!("cannot run ss ({error}): run deploy/local/install.sh ss"))?;
+    let output =
+        output.map_err(|error| format!("cannot run ss ({error}): run deploy/local/install.sh ss"))?;
     let told = String::from_utf8_lossy(&output.stdout);
     let is_of = |line: &str, port: &u16| {
         line.split_whitespace().nth(3).is_some_and(|peer| peer.ends_with(&format!(":{port}")))
