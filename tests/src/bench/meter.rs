@@ -48,6 +48,11 @@ impl Meter {
         Self { server: family(server), client, cores }
     }
 
+    /// Watches one more process on the client's side.
+    pub fn help(&mut self, helper: u32) {
+        self.client.push(helper);
+    }
+
     /// What was used so far.
     pub fn read(&self) -> Reading {
         let sum = |pids: &[u32]| pids.iter().map(|pid| processor_time(*pid)).sum();

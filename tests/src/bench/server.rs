@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Way;
 use super::cores::Cores;
+use super::meter;
 use super::payload::Template;
 use super::publish::{Feed, Publisher};
 use crate::process::{Process, Signal};
@@ -86,6 +87,7 @@ pub struct Server {
     /// The admin listener of a gateway.
     pub admin: String,
     process: Process,
+    stopped: bool,
     /// Folders that it works in.
     _folders: Vec<tempfile::TempDir>,
 }
@@ -129,6 +131,22 @@ impl Server {
         } else {
             self.process.signal(Signal::TERM);
             self.process.exit(PATIENCE).await;
+        }
+        self.stopped = true;
+    }
+}
+
+impl Drop for Server {
+    /// Where it was not stopped: a program that starts others may leave them behind when it is killed.
+    fn drop(&mut self) {
+        if self.stopped {
+            return;
+        }
+        for pid in meter::family(self.pid()) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+                // One that is gone needs no signal.
+                rustix::process::kill_process(pid, Signal::TERM).ok();
+            }
         }
     }
 }

@@ -39,13 +39,9 @@ impl Session {
     pub async fn measure(&self, workshop: &mut Workshop, options: &Options) -> Result<Vec<Sample>, String> {
         let template = Template::new(self.bytes);
         let wanted = Wanted { templates: &[template], bounded: false };
-        let mut server = Server::start(self.kind, workshop, wanted).await?;
-        let publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
-        let meter = Meter::new(server.pid(), &workshop.helpers(), workshop.cores);
-        let (session, cores, way, options) =
-            (self.clone(), workshop.cores, server.ways.first().cloned(), options.clone());
-        let measured = on_a_thread(cores, move || {
-            let mut bench = Bench { client: Client::new(1).map_err(text)?, publisher, meter, options };
+        let (server, mut bench) = prepare(self.kind, workshop, wanted, options).await?;
+        let (session, way) = (self.clone(), server.ways.first().cloned());
+        let measured = on_a_thread(workshop.cores, move || {
             session.all(&mut bench, &way.ok_or("a server without streams")?)
         })
         .await;
@@ -134,6 +130,20 @@ pub(super) struct Bench {
     pub(super) publisher: Box<dyn Publisher>,
     pub(super) meter: Meter,
     pub(super) options: Options,
+}
+
+/// A server, and what it is measured with.
+pub(super) async fn prepare(
+    kind: Kind,
+    workshop: &mut Workshop,
+    wanted: Wanted<'_>,
+    options: &Options,
+) -> Result<(Server, Bench), String> {
+    let mut server = Server::start(kind, workshop, wanted).await?;
+    let publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
+    let meter = Meter::new(server.pid(), &workshop.helpers(), workshop.cores);
+    let client = Client::new(wanted.templates.len()).map_err(text)?;
+    Ok((server, Bench { client, publisher, meter, options: options.clone() }))
 }
 
 impl Bench {

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a developer's terminal")]
 
 use std::fs;
+use std::future::pending;
 use std::process::ExitCode;
 
 use e2e::bench::cores::raise_files;
@@ -12,6 +13,7 @@ use e2e::bench::options::{Options, USAGE};
 use e2e::bench::report::{Report, put_into};
 use e2e::bench::server::{BARE_LOOP, LISTENING};
 use e2e::bench::{limit, suite};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -27,7 +29,21 @@ async fn main() -> ExitCode {
         }
         _ => {}
     }
-    done(measure(arguments).await)
+    // What is dropped then ends what it has started.
+    tokio::select! {
+        measured = measure(arguments) => done(measured),
+        () = told_to_end() => done(Err("told to end".to_owned())),
+    }
+}
+
+/// Returns at SIGINT or SIGTERM.
+async fn told_to_end() {
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else { return pending().await };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 fn done(result: Result<(), String>) -> ExitCode {

@@ -47,6 +47,7 @@ pub(super) async fn start(workshop: &mut Workshop, wanted: Wanted<'_>) -> Server
         feeds,
         admin: gateway.admin_address().to_owned(),
         process: gateway.process,
+        stopped: false,
         _folders: Vec::new(),
     }
 }

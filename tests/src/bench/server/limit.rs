@@ -29,6 +29,7 @@ pub(super) async fn start(workshop: &Workshop, wanted: Wanted<'_>) -> Server {
         feeds: Vec::new(),
         admin: String::new(),
         process,
+        stopped: false,
         _folders: Vec::new(),
     }
 }

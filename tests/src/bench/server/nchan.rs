@@ -41,6 +41,7 @@ pub(super) async fn start(
         feeds: Vec::new(),
         admin: String::new(),
         process,
+        stopped: false,
         _folders: vec![folder],
     })
 }

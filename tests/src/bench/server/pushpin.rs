@@ -40,6 +40,7 @@ pub(super) async fn start(workshop: &Workshop, wanted: Wanted<'_>) -> Result<Ser
         feeds: Vec::new(),
         admin: String::new(),
         process,
+        stopped: false,
         _folders: vec![folder],
     })
 }

@@ -1,12 +1,11 @@
 //! A topic with very many readers at a low rate, and beside it one with few at a higher: how late the few are.
 
-use crate::bench::client::{Client, Pace};
-use crate::bench::meter::Meter;
+use crate::bench::client::Pace;
 use crate::bench::options::Options;
 use crate::bench::payload::Template;
 use crate::bench::sample::{Cell, Sample, Value};
-use crate::bench::server::{Kind, Server, Wanted, Workshop};
-use crate::bench::session::{Bench, on_a_thread, text};
+use crate::bench::server::{Kind, Wanted, Workshop};
+use crate::bench::session::{on_a_thread, prepare, text};
 use crate::bench::stats;
 
 /// Readers of the small topic.
@@ -26,12 +25,9 @@ pub(super) async fn measure(
 ) -> Result<Vec<Sample>, String> {
     let templates = [Template::new(BYTES), Template::new(BYTES)];
     let wanted = Wanted { templates: &templates, bounded: false };
-    let mut server = Server::start(kind, workshop, wanted).await?;
-    let publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
-    let meter = Meter::new(server.pid(), &workshop.helpers(), workshop.cores);
-    let (ways, options) = (server.ways.clone(), options.clone());
+    let (server, mut bench) = prepare(kind, workshop, wanted, options).await?;
+    let ways = server.ways.clone();
     let measured = on_a_thread(workshop.cores, move || {
-        let mut bench = Bench { client: Client::new(2).map_err(text)?, publisher, meter, options };
         let counts = [bench.options.crowd, FEW];
         for (way, count) in ways.iter().zip(counts) {
             bench.client.open(way, count).map_err(text)?;

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::bench::client::{Client, Pace};
-use crate::bench::meter::Meter;
+use crate::bench::client::Pace;
 use crate::bench::options::Options;
 use crate::bench::payload::Template;
 use crate::bench::sample::{Cell, Sample, Value};
 use crate::bench::server::{Kind, Server, Wanted, Workshop};
-use crate::bench::session::{Bench, on_a_thread, text};
+use crate::bench::session::{Bench, on_a_thread, prepare};
 use crate::http;
 use crate::process::Process;
 use crate::wait::{PATIENCE, until};
@@ -51,19 +50,16 @@ async fn on(
 ) -> Result<Sample, String> {
     let template = [Template::new(BYTES)];
     let wanted = Wanted { templates: &template, bounded: false };
-    let mut server = Server::start(Kind::Gateway, workshop, wanted).await?;
+    let (server, mut bench) = prepare(Kind::Gateway, workshop, wanted, options).await?;
     let load = h2load(&server, connections)?;
-    let admin = server.admin.clone();
+    bench.meter.help(load.pid());
+    let (meter, admin) = (bench.meter.clone(), server.admin.clone());
+    let before = meter.resident();
     until("all streams are open", PATIENCE, || async {
         (metric(&admin, "sse_active_connections").await >= STREAMS as f64).then_some(())
     })
     .await;
-    let publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
-    let helpers = [workshop.helpers(), vec![load.pid()]].concat();
-    let meter = Meter::new(server.pid(), &helpers, workshop.cores);
-    let resident = meter.resident();
-    let client = Client::new(1).map_err(text)?;
-    let bench = Bench { client, publisher, meter: meter.clone(), options: options.clone() };
+    let grown = meter.resident().saturating_sub(before);
     let bench = feed(bench, workshop, WARM).await?;
     let (before, sent_before) = (meter.read(), sent(&admin).await);
     let bench = feed(bench, workshop, MEASURED).await?;
@@ -73,7 +69,7 @@ async fn on(
         .with(Value::EventsPerSecond, events / used.seconds)
         .with(Value::ClientBusy, used.client)
         .with(Value::Strangers, used.strangers)
-        .with(Value::ResidentUsed, resident as f64 / STREAMS as f64);
+        .with(Value::ResidentUsed, grown as f64 / STREAMS as f64);
     sample.notes.extend(bench.publisher.trouble());
     drop(load);
     server.stop().await;

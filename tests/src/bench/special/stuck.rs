@@ -2,13 +2,12 @@
 
 use std::process::Command;
 
-use crate::bench::client::{Client, Pace};
-use crate::bench::meter::Meter;
+use crate::bench::client::Pace;
 use crate::bench::options::Options;
 use crate::bench::payload::Template;
 use crate::bench::sample::{Cell, Sample, Value};
-use crate::bench::server::{Kind, Server, Wanted, Workshop};
-use crate::bench::session::{Bench, on_a_thread, text};
+use crate::bench::server::{Kind, Wanted, Workshop};
+use crate::bench::session::{on_a_thread, prepare, text};
 
 /// Those who stop; one goes on.
 const STUCK: usize = 100;
@@ -27,12 +26,10 @@ pub(super) async fn measure(
 ) -> Result<Vec<Sample>, String> {
     let template = [Template::new(BYTES)];
     // A client that lags is treated as by default: that is what bounds it.
-    let mut server = Server::start(kind, workshop, Wanted { templates: &template, bounded: true }).await?;
-    let publisher = server.publisher.take().ok_or("a server that nobody feeds")?;
-    let meter = Meter::new(server.pid(), &workshop.helpers(), workshop.cores);
-    let (way, options, port) = (server.ways.first().cloned(), options.clone(), server.address().port());
+    let wanted = Wanted { templates: &template, bounded: true };
+    let (server, mut bench) = prepare(kind, workshop, wanted, options).await?;
+    let (way, port) = (server.ways.first().cloned(), server.address().port());
     let measured = on_a_thread(workshop.cores, move || {
-        let mut bench = Bench { client: Client::new(1).map_err(text)?, publisher, meter, options };
         bench.client.open(&way.ok_or("a server without streams")?, STUCK + 1).map_err(text)?;
         // What is kept of the topic for all is there before.
         bench.quiet_run(&[Pace::Rate(200.0)], 0.2, 1.0)?;
