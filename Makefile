@@ -77,10 +77,12 @@ deny: ## Licences, advisories and sources of the dependencies
 	@cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 1; }
 	@cargo deny check
 
-bench: ## Measure the fan-out, and the dearest queries, on this machine
-	@$(LOCAL)/install.sh rust cc
+# Peers that cannot be installed here are left out, which the tables say.
+bench: ## Measure fan-out beside raw sockets, nchan and Pushpin (20 minutes; QUICK=1: 4), then the dearest queries; BENCH=… has options
+	@$(LOCAL)/install.sh rust cc nats
+	@$(LOCAL)/install.sh nchan pushpin h2load ss || true
 	@cargo build --locked --release -p promcast-gateway -p e2e --bins
-	@target/release/bench
+	@target/release/bench $(if $(QUICK),--quick) $(BENCH)
 	@target/release/bench-scope
 
 bench-bus: ## Measure what 10,000 topics cost the bus, with one, two and four gateways: takes ten minutes, 2 GB, 20,000 files

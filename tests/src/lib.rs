@@ -10,6 +10,7 @@
 )]
 
 mod answer;
+pub mod bench;
 pub mod chaos;
 pub mod dashboard;
 pub mod http;
