@@ -1,6 +1,6 @@
 //! What the spans of one evaluation cost, on both programs together: without an exporter, and with one that samples nothing.
 //! `make bench-traces`.
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "it measures, and prints what it found")]
+#![expect(clippy::print_stdout, reason = "it measures, and prints what it found")]
 
 use std::collections::BTreeMap;
 use std::process::Command;

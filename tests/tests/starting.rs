@@ -1,5 +1,4 @@
 //! Any order of start, and anything missing at the start: a program waits, says for what, and becomes ready by itself.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::time::Duration;
 

@@ -197,8 +197,8 @@ async fn the_span_of_a_stream_ends_with_its_first_byte_and_names_its_topics() {
     receiver.find("a whole trace", |spans| tree(spans, 1)).await;
     drop(Stream::open(&gateway, "up", 5).await);
     let find = |spans: &[Span]| {
-        let requests = spans.iter().filter(|one| one.kind == SpanKind::Server && one.id != span.id);
-        let later = requests.cloned().find(|one| one.attribute("promcast.topics") == topic)?;
+        let mut requests = spans.iter().filter(|one| one.kind == SpanKind::Server && one.id != span.id);
+        let later = requests.find(|one| one.attribute("promcast.topics") == topic).cloned()?;
         let sent = |one: &&Span| later.links == [(one.trace.clone(), one.id.clone())];
         Some(spans.iter().find(sent)?.name.clone())
     };
