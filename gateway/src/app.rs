@@ -1,9 +1,9 @@
 //! The wiring of the gateway: what is made from the configuration, and in which order it runs.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use axum::Router;
 use promcast_poller::{Workers, workers};
 use promcast_runtime::admin::{self, Readiness};
 use promcast_runtime::bus::embedded::Embedded;
@@ -16,18 +16,18 @@ use promcast_runtime::process;
 use promcast_runtime::telemetry::Program;
 use prometheus::Registry;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use crate::backfill::{self, Backfill};
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
 use crate::fleet::Fleet;
-use crate::http::{self, Edge, Pages, Rate, State, Transport, TrustedProxies, UserRate};
+use crate::http::{self, Edge, Pages, Rate, Server, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::reads::Reads;
 use crate::scope::Scope;
+use crate::shard::{self, Shards};
 use crate::sse::Rhythm;
 use crate::subscribe::Desk;
 
@@ -99,11 +99,8 @@ pub fn check(config: &Config) -> ExitCode {
 /// A gateway that is ready to listen.
 pub struct App {
     bus: Arc<dyn Bus>,
-    router: Router,
-    tls: Option<TlsAcceptor>,
-    transport: Transport,
+    server: Server,
     registry: Registry,
-    metrics: Metrics,
 }
 
 /// The addresses that the gateway listens on.
@@ -123,6 +120,7 @@ impl App {
         let bus = connect(config, &replica, &clock, &registry, tasks).await?;
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), hub_settings(config), metrics.clone());
         let connections = Connections::new(limits(config), metrics.clone());
+        tasks.spawn("farewell", connections.clone().leave_with(tasks.soft().clone()));
         let authenticator = identity::authenticator(&config.auth, &clock, &registry, tasks).await?;
         let backfill = Backfill::new(bus.clone(), backfill_settings(config), &registry, &tasks.background())?;
         let scope = Scope::new(config.datasources(), config.scope.labels());
@@ -144,9 +142,10 @@ impl App {
             reads: Reads::new(bus.clone(), clock.clone()),
             read_timeout: config.http.read_timeout,
             rhythm: rhythm(config),
+            gzip: config.stream.gzip,
             default_interval: config.stream.interval,
             replica,
-            clock,
+            clock: clock.clone(),
             metrics: metrics.clone(),
             soft: tasks.soft().clone(),
         };
@@ -163,7 +162,10 @@ impl App {
         let tls =
             config.http.tls_files().map(|(certificate, key)| http::tls::acceptor(certificate, key, tasks));
         let tls = tls.transpose()?;
-        Ok(Self { bus, tls, router: http::router(Arc::new(state), edge), transport, registry, metrics })
+        let shards = Shards::start(&shard_settings(config, &clock, &metrics), tasks);
+        let router = http::router(Arc::new(state), edge);
+        let server = Server { router, tls, transport, shards, clock, metrics };
+        Ok(Self { bus, server, registry })
     }
 
     /// Takes the configured addresses.
@@ -177,7 +179,7 @@ impl App {
     pub async fn run(self, listeners: Listeners, lifecycle: Lifecycle) -> ExitCode {
         let tasks = lifecycle.tasks();
         admin::serve(listeners.admin, self.registry, Readiness::new(self.bus.state(), tasks), tasks);
-        http::serve(listeners.clients, self.tls, self.router, self.transport, self.metrics, tasks);
+        self.server.serve(listeners.clients, tasks);
         lifecycle.run().await
     }
 }
@@ -213,6 +215,17 @@ fn hub_settings(config: &Config) -> hub::Settings {
         },
         query_timeout: stream.query_timeout,
         update_bytes: stream.update_bytes,
+    }
+}
+
+/// A shard for each core, unless so many are configured.
+fn shard_settings(config: &Config, clock: &Clock, metrics: &Metrics) -> shard::Settings {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    shard::Settings {
+        shards: config.http.shards.map_or_else(cores, usize::from),
+        write_stall: config.stream.write_stall,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
     }
 }
 

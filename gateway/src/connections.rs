@@ -13,7 +13,7 @@ use promcast_proto::tick::Tick;
 use rand::RngExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::auth::Sight;
@@ -36,6 +36,7 @@ pub struct Connections {
     places: Arc<Semaphore>,
     open: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
     exodus: Arc<OnceLock<Mutex<Exodus>>>,
+    leaving: Arc<AtomicBool>,
     metrics: Metrics,
 }
 
@@ -92,7 +93,7 @@ struct Entry {
     changes: Mutex<Vec<Change>>,
     changed: AtomicBool,
     signal: Arc<Signal>,
-    closed: CancellationToken,
+    closed: AtomicBool,
 }
 
 /// A topic that a stream reads.
@@ -166,6 +167,7 @@ impl Connections {
             places: Arc::new(Semaphore::new(limits.all)),
             open: Arc::default(),
             exodus: Arc::default(),
+            leaving: Arc::default(),
             metrics,
         }
     }
@@ -190,13 +192,20 @@ impl Connections {
                 changes: Mutex::default(),
                 changed: AtomicBool::new(false),
                 signal,
-                closed: CancellationToken::new(),
+                closed: AtomicBool::new(false),
             };
             let entry = Arc::new(entry);
             open.insert(id.clone(), entry.clone());
             self.metrics.active_connections.inc();
             Ok(Connection { id, entry, all: self.clone(), since: Instant::now(), _place: place })
         }
+    }
+
+    /// Tells all, and whoever comes after, that the replica goes away when `soft` is cancelled.
+    pub async fn leave_with(self, soft: CancellationToken) {
+        soft.cancelled().await;
+        self.leaving.store(true, Ordering::Release);
+        self.open.lock().values().for_each(|entry| entry.signal.wake());
     }
 
     /// The connections that are open, of one user or, without a name, of all.
@@ -208,7 +217,7 @@ impl Connections {
     /// Ends a connection, of one user or, without a name, of anybody. False where it is not here.
     pub fn close(&self, id: &str, user: Option<&str>) -> bool {
         let entry = self.open.lock().get(id).cloned().filter(|entry| entry.is_of(user));
-        entry.inspect(|entry| entry.closed.cancel()).is_some()
+        entry.inspect(|entry| entry.close()).is_some()
     }
 
     /// A connection of this user, to change it; nothing where it is not here.
@@ -282,6 +291,11 @@ impl Limits {
 }
 
 impl Entry {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.signal.wake();
+    }
+
     /// Whether it is that user's; everything is somebody's where none is named.
     fn is_of(&self, user: Option<&str>) -> bool {
         user.is_none_or(|user| self.user.as_deref() == Some(user))
@@ -315,9 +329,14 @@ impl Connection {
         exodus.turn(window, rand::rng().random_range(0.0..1.0))
     }
 
-    /// Ready when somebody closes the connection.
-    pub fn closed(&self) -> WaitForCancellationFutureOwned {
-        self.entry.closed.clone().cancelled_owned()
+    /// Whether somebody closed the connection.
+    pub fn is_closed(&self) -> bool {
+        self.entry.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether the replica goes away.
+    pub fn is_leaving(&self) -> bool {
+        self.all.leaving.load(Ordering::Acquire)
     }
 }
 

@@ -32,9 +32,12 @@ use crate::subscribe::Desk;
 mod admission;
 mod body;
 mod client;
+mod coding;
 mod connection;
+mod conversation;
 mod credentials;
 mod description;
+mod handover;
 mod listener;
 mod pages;
 mod params;
@@ -49,7 +52,7 @@ pub mod tls;
 
 pub use client::TrustedProxies;
 pub use credentials::Cookie;
-pub use listener::{Transport, serve};
+pub use listener::{Server, Transport};
 pub use pages::{Missing as MissingPages, Pages};
 pub use rate::{InvalidRate, Rate, UserRate};
 
@@ -89,6 +92,8 @@ pub struct State {
     pub read_timeout: Duration,
     /// How streams behave over time.
     pub rhythm: Rhythm,
+    /// Whether they are compressed for clients that take that.
+    pub gzip: bool,
     /// The interval where the client names none.
     pub default_interval: Interval,
     /// This replica's name.
@@ -209,7 +214,7 @@ pub fn router(state: Arc<State>, edge: Edge) -> Router {
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(from_fn(span::enter))
         .layer(from_fn(prometheus::speak))
-        .layer(from_fn_with_state(metrics.clone(), problem::count))
+        .layer(from_fn_with_state(metrics, problem::count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(Type::Internal, "the request could not be handled; try again").into_response()
         }))

@@ -21,10 +21,9 @@ mod ticker;
 mod timeline;
 mod topic;
 
-pub use signal::Signal;
-pub use timeline::{Gap, Limits, Next, Reader, Resume};
+pub use signal::{Lane, Lanes, Nudge, Signal};
+pub use timeline::{Gap, Limits, Next, Now, Reader, Resume};
 
-use timeline::Now;
 use topic::Topic;
 
 /// What the hub is told about its work.
@@ -118,8 +117,8 @@ impl Shared {
 
 impl Feed {
     /// Reads on. Where there is nothing yet, the signal is raised when there may be.
-    pub fn read(&mut self) -> Next {
-        self.topic.next(&mut self.reader, self.shared.now())
+    pub fn read(&mut self, now: Now) -> Next {
+        self.topic.next(&mut self.reader, now)
     }
 
     /// Up to which tick it has been read; what is live begins with the next one.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! [`http`] alone names status codes; [`scope`] alone makes grants, and the hub takes nothing else; [`hub`] keeps one
-//! timeline for each topic, whoever reads it; [`sse`] turns what a connection reads into events.
+//! timeline for each topic, whoever reads it; [`sse`] turns what a connection reads into events; [`shard`] writes them to the
+//! sockets that [`http`] hands over.
 
 pub mod app;
 pub mod auth;
@@ -22,5 +23,6 @@ pub mod line;
 pub mod metrics;
 pub mod reads;
 pub mod scope;
+pub mod shard;
 pub mod sse;
 pub mod subscribe;

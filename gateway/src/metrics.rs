@@ -4,6 +4,7 @@
 
 use promcast_proto::code::{GapReason, ShutdownCode};
 use promcast_proto::problem;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::auth::Reason;
@@ -161,9 +162,28 @@ labels! {
 /// The code of streams that ended without a last event.
 const CLIENT_GONE: &str = "client_gone";
 
-/// The metrics. Cheap to clone.
+/// The metrics. Cheap to clone, and small: each connection has them.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct Metrics(Arc<Series>);
+
+impl Metrics {
+    /// Registers all metrics; every series is there from the start, at zero.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Series::new(registry).map(|series| Self(Arc::new(series)))
+    }
+}
+
+impl Deref for Metrics {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.0
+    }
+}
+
+/// The metrics themselves.
+#[derive(Debug)]
+pub struct Series {
     /// Connections that stream.
     pub active_connections: IntGauge,
     /// How long connections lived.
@@ -191,9 +211,8 @@ pub struct Metrics {
     reads: IntCounterVec,
 }
 
-impl Metrics {
-    /// Registers all metrics; every series is there from the start, at zero.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+impl Series {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let new = New(registry);
         let sent = new.counters("sse_messages_sent_total", "Events sent to clients, by kind.", "event")?;
         let metrics = Self {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{error, info, warn};
 
 /// Spawns tasks and tells them when to stop. Cheap to clone; the one way to spawn.
@@ -19,6 +20,12 @@ pub struct Tasks {
     soft: CancellationToken,
     hard: CancellationToken,
     crash: Crash,
+}
+
+/// Work that is not a task of its own. While it is held, the program does not end by itself.
+#[derive(Debug)]
+pub struct Hold {
+    _token: TaskTrackerToken,
 }
 
 /// What a crash leads to: an orderly end of the program, and its exit code.
@@ -67,6 +74,11 @@ impl Tasks {
             }
             guard.armed = false;
         }
+    }
+
+    /// What is held, the program's end waits for as for a task.
+    pub fn hold(&self) -> Hold {
+        Hold { _token: self.tracker.token() }
     }
 
     /// Cancelled when the program should finish what it does and end.

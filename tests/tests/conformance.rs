@@ -35,9 +35,11 @@ async fn all_clients_read_the_same() {
     let upstream = Upstream::start(|_| tricky()).await;
     let gateway = Gateway::start(&["--prometheus-url", &upstream.url()]).await;
     let url = gateway.url(&format!("{PATH}{PARAMETERS}"));
-    let (curl, curl_h2, node, python, browser) = tokio::join!(
-        curl(&url, "--http1.1"),
-        curl(&url, "--http2-prior-knowledge"),
+    let (curl, curl_h2, curl_gzip, curl_h2_gzip, node, python, browser) = tokio::join!(
+        curl(&url, "--http1.1", &[]),
+        curl(&url, "--http2-prior-knowledge", &[]),
+        curl(&url, "--http1.1", &["--compressed"]),
+        curl(&url, "--http2-prior-knowledge", &["--compressed"]),
         lines("eventsource.mjs", node("eventsource.mjs", &[&url])),
         lines("stream.py", python(&url)),
         lines("browser.mjs", browser(&gateway)),
@@ -46,6 +48,8 @@ async fn all_clients_read_the_same() {
     for (client, events) in [
         ("curl", curl),
         ("curl over HTTP/2", curl_h2),
+        ("curl with gzip", curl_gzip),
+        ("curl with gzip over HTTP/2", curl_h2_gzip),
         ("node", node),
         ("python", python),
         ("browser", browser),
@@ -207,10 +211,10 @@ fn python(url: &str) -> Command {
 }
 
 /// What curl received, read by the letter of the contract: nothing may stand in a stream that is not in it.
-async fn curl(url: &str, version: &str) -> Vec<Printed> {
+async fn curl(url: &str, version: &str, more: &[&str]) -> Vec<Printed> {
     let mut command = Command::new("curl");
     // Long enough for as many updates as the others read.
-    command.args(["--silent", "--no-buffer", "--include", version, "--max-time", "18", url]);
+    command.args(["--silent", "--no-buffer", "--include", version, "--max-time", "18", url]).args(more);
     let mut process = Process::spawn("curl", &mut command);
     let status = process.exit(PATIENCE).await;
     assert_eq!(status.code(), Some(28), "curl ran until its time was over, and no shorter");
@@ -222,9 +226,12 @@ async fn curl(url: &str, version: &str) -> Vec<Printed> {
         "cache-control: no-cache",
         "x-accel-buffering: no",
         "x-request-id: ",
+        "vary: accept-encoding",
     ] {
         assert!(head.contains(header), "{version}: no {header:?} in {head}");
     }
+    assert_eq!(head.contains("content-encoding: gzip"), !more.is_empty(), "{head}");
+    assert!(!head.contains("content-length"), "a stream has no length: {head}");
     assert!(version == "--http1.1" || !head.contains("connection:"), "HTTP/2 has no such header: {head}");
     body.split("\n\n").filter_map(block).collect()
 }

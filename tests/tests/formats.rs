@@ -94,10 +94,10 @@ async fn the_fold_of_the_documentation_gives_back_what_came() {
         let rendered = frame.rendered(Format::Compact);
         if let Some(schema) = rendered.schema().filter(|schema| Some(schema.id()) != known.as_deref()) {
             known = Some(schema.id().to_owned());
-            let (name, data) = parts(&schema.event());
+            let (name, data) = parts(schema.event());
             lines.push(json!({ "name": name, "data": data }).to_string());
         }
-        let ((name, data), (_, came)) = (parts(&rendered.head()), parts(&frame.head()));
+        let ((name, data), (_, came)) = (parts(rendered.head()), parts(&frame.head()));
         lines.push(json!({ "name": name, "data": data, "came": came }).to_string());
     }
     assert_eq!(lines.len(), updates.len() + 4, "another order or an empty result cost a schema");
@@ -122,8 +122,8 @@ fn the_examples_of_the_documentation_are_what_is_sent() {
     let compact = compact.rendered(Format::Compact);
     let single = frame(&memory, 1_764_000_003_007, &vector(&[&one]), "");
     for example in [
-        text(&compact.schema().unwrap().event()),
-        text(&compact.whole()),
+        text(compact.schema().unwrap().event()),
+        text(compact.whole()),
         format!("{}\n", parts(&single.head()).1),
         format!("{}\n", framed(&single)),
     ] {
@@ -138,7 +138,7 @@ fn frames_script() -> PathBuf {
 }
 
 fn framed(frame: &Frame) -> String {
-    parts(&frame.rendered(Format::Grafana).head()).1
+    parts(frame.rendered(Format::Grafana).head()).1
 }
 
 fn values(frame: &Value) -> Value {
@@ -161,7 +161,7 @@ async fn grafana_reads_the_frames() {
         framed(&frame(&memory, 1, &vector(&[A, B, C, D, negative]), "")),
         framed(&frame(&memory, 1, r#"{"resultType":"string","result":[1,"NaN"]}"#, "")),
         framed(&frame(&memory, 1, &vector(&[]), "")),
-        parts(&span.head(Format::Grafana)).1,
+        parts(span.head(Format::Grafana)).1,
     ];
     let folder = tempfile::tempdir().unwrap();
     let read = node(&frames_script(), &lines, &folder).await;

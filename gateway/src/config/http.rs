@@ -41,6 +41,10 @@ pub struct Http {
     /// A client that acknowledges nothing for so long is closed by the system (TCP_USER_TIMEOUT, Linux only).
     #[arg(long, env, default_value = "5m", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub unacknowledged: Duration,
+    /// Tasks that write streams over HTTP/1.1 in clear to their sockets; each can keep a core busy. 0 leaves that to the HTTP library,
+    /// which costs more for each event and connection. Default: one for each core.
+    #[arg(long, env)]
+    pub shards: Option<u8>,
     /// Reads (`/api/v1/query` and the like) an address may make in each second, once the burst is used up. Where a dashboard server
     /// asks on behalf of many, all of them have its address unless it is one of `trusted_proxies`.
     #[arg(long, env, default_value = "50")]

@@ -52,6 +52,10 @@ pub struct Stream {
     /// The most bytes of backfills kept for ten seconds, so that many who open a page at once ask for its past once. 0 keeps none.
     #[arg(long, env, default_value = "67108864")]
     pub backfill_cache_bytes: u64,
+    /// Whether streams are compressed for clients that take gzip, which browsers do: each event once for all of them. `false` where a
+    /// proxy has to read them.
+    #[arg(parameter, long, env, default_value = "true")]
+    pub gzip: bool,
     /// How long a topic goes on when its last client has left, such as `15s`: a page that is reloaded finds it warm.
     #[arg(long, env, default_value = "15s", value_parser = humantime::parse_duration, serde(use_value_parser))]
     pub linger: Duration,

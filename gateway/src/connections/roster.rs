@@ -110,6 +110,8 @@ impl Roster {
         if wishes.len() > most {
             return Err(Conflict::TooMany(most));
         }
+        roster.names.reserve_exact(wishes.len());
+        roster.places.reserve_exact(wishes.len());
         for (place, wish) in wishes.iter().enumerate() {
             let known = roster.shared(wish)?;
             roster.places.push(None);

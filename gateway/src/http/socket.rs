@@ -28,6 +28,16 @@ impl<S> Watched<S> {
         Self { inner, pressure, metrics, stall, stalled: Box::pin(sleep(stall)), blocked: false }
     }
 
+    /// The socket, no longer watched.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The socket, to look at.
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
     /// Takes note of what became of a write.
     fn note(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if wrote.is_ready() {

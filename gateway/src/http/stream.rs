@@ -16,6 +16,8 @@ use super::State;
 use super::admission::Asked;
 use super::body;
 use super::client::Client;
+use super::coding;
+use super::handover::{self, Offer};
 use super::params::{self, Params, parameter};
 use super::problem::Problem;
 use super::span::Topics;
@@ -25,7 +27,7 @@ use crate::hub::Signal;
 use crate::metrics::ConnectionError;
 use crate::scope::Grant;
 use crate::sse::event::Connected;
-use crate::sse::{Parts, Stream};
+use crate::sse::{self, Coding, Parts, Stream};
 use crate::subscribe;
 
 /// Opens a stream of the queries in the query string.
@@ -62,12 +64,14 @@ struct Caller {
     client: Client,
     pressure: Arc<Pressure>,
     version: Version,
+    offer: Option<Offer>,
 }
 
 impl Caller {
     fn of(client: Client, request: &Request) -> Self {
         let pressure = request.extensions().get::<Arc<Pressure>>().cloned().unwrap_or_default();
-        Self { client, pressure, version: request.version() }
+        let offer = request.extensions().get().copied();
+        Self { client, pressure, version: request.version(), offer }
     }
 }
 
@@ -93,6 +97,7 @@ async fn start(
 
     let id = Uuid::now_v7().to_string();
     let signal = Arc::new(Signal::default());
+    let coding = if state.gzip { coding::of(headers) } else { Coding::Identity };
     let (connection, joined) = place(state, &id, &access, &wanted, &grants, &signal)?;
     log(state, &id, &caller.client, &access, &wanted, &grants);
     let hello = Connected {
@@ -110,16 +115,15 @@ async fn start(
         hello,
         format,
         traced,
+        coding,
         backfill: backfill.map(|depth| (state.backfill.clone(), depth)),
         signal,
-        pressure: caller.pressure,
         vigil,
-        soft: state.soft.clone(),
         rhythm: state.rhythm,
         clock: state.clock.clone(),
         metrics: state.metrics.clone(),
     });
-    let mut response = respond(caller.version, stream);
+    let mut response = respond(caller, stream, coding);
     response.extensions_mut().insert(topics(state, &grants));
     Ok(response)
 }
@@ -203,15 +207,27 @@ fn log(state: &State, id: &str, client: &Client, access: &Access, wanted: &[Want
     }
 }
 
-fn respond(version: Version, stream: Stream) -> Response {
-    let mut response = Response::new(Body::new(stream));
+fn respond(caller: Caller, stream: Stream, coding: Coding) -> Response {
+    let Caller { pressure, version, offer, .. } = caller;
+    let mut response = match offer {
+        Some(Offer) => {
+            let mut response = Response::default();
+            handover::put(&mut response, stream);
+            response
+        }
+        None => Response::new(Body::new(sse::Body::new(stream, pressure))),
+    };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // no-transform: a proxy that compresses would hold events back until its window is full.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if coding == Coding::Gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     // Connection-specific headers are malformed in HTTP/2 (RFC 9113, 8.2.2).
-    if version <= Version::HTTP_11 {
+    if version <= Version::HTTP_11 && offer.is_none() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
     }
     response

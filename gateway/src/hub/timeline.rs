@@ -38,7 +38,7 @@ pub struct Limits {
 
 /// Now, on both clocks: ticks are wall time, waiting is not.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+pub struct Now {
     /// The time of day.
     pub wall: Tick,
     /// Time that never steps.

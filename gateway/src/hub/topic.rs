@@ -11,7 +11,7 @@ use promcast_proto::tick::{Interval, Tick};
 use promcast_proto::topic::{self, Key};
 use tokio::sync::Notify;
 
-use super::signal::Signal;
+use super::signal::{Lane, Signal};
 use super::timeline::{Gap, Limits, Next, Now, Outcome, Plan, Reader, Resume, Timeline};
 use crate::sse::{Frame, Memory};
 
@@ -68,7 +68,7 @@ impl Topic {
         now: Now,
     ) -> (u64, Reader, Resume) {
         let (reader, resume) = self.timeline.lock().attach(interval, after, now);
-        signal.raise(place);
+        signal.raise(place, Lane::FIRST);
         let mut listeners = self.listeners.lock();
         let id = listeners.next;
         listeners.next += 1;
@@ -147,8 +147,8 @@ impl Topic {
     }
 
     fn wake(&self) {
-        for (signal, place) in self.listeners.lock().waiting.values() {
-            signal.raise(*place);
-        }
+        let listeners = self.listeners.lock();
+        let lane = Lane::of(listeners.waiting.len());
+        Signal::raise_all(listeners.waiting.values().map(|(signal, place)| (&**signal, *place)), lane);
     }
 }

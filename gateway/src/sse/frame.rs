@@ -143,15 +143,15 @@ impl Frame {
 
     /// The whole event in the default format.
     pub fn whole(&self) -> Bytes {
-        self.0.prometheus.whole()
+        self.0.prometheus.whole().plain().to_bare()
     }
 
     /// The event in the default format, without its `id` line and its end.
     pub fn head(&self) -> Bytes {
-        self.0.prometheus.head()
+        self.0.prometheus.head().plain().to_bare()
     }
 
-    /// Bytes that are held for it now, in all formats that were asked for. It grows when another one is.
+    /// Bytes that are held for it now, in all formats and codings that were asked for. It grows when another one is.
     pub fn size(&self) -> usize {
         let others = self.0.others.as_ref().map_or(0, |Others { compact, grafana, .. }| {
             let compact = compact.get().and_then(Option::as_ref).map_or(0, Rendered::size);
@@ -231,7 +231,7 @@ mod tests {
         );
         assert!(text.ends_with("\nid: 7\n\n"), "{text}");
         for format in Format::ALL {
-            assert_eq!(frame.rendered(format).whole(), frame.whole());
+            assert_eq!(**frame.rendered(format).whole(), *frame.whole());
         }
     }
 }

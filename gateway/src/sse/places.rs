@@ -1,22 +1,21 @@
 //! What a connection reads: a topic in each of its places, how far, and what of it comes next.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use promcast_proto::code::GapReason;
 use promcast_proto::cursor::Cursor;
 use promcast_proto::tick::Tick;
 use promcast_proto::update::Failure;
 use promcast_runtime::clock::Clock;
 
+use super::outbox::Outbox;
 use super::{Format, Frame, Schema, Span, event};
 use crate::backfill::Backfill;
 use crate::connections::{Joined, Seen};
-use crate::hub::{Feed, Gap, Next, Resume, Signal};
+use crate::hub::{Feed, Gap, Next, Now, Resume, Signal};
 use crate::metrics::{Metrics, Sent};
 
 /// The topics of one connection.
@@ -47,7 +46,7 @@ struct Place {
     since: Tick,
     /// The schema that the client has.
     schema: Option<Arc<Schema>>,
-    history: Option<History>,
+    history: Option<Box<History>>,
 }
 
 /// History that is on its way. What comes after it waits.
@@ -127,59 +126,63 @@ impl Places {
     }
 
     /// Queues one event, if there is one.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Now, out: &mut Outbox) -> Option<Sent> {
         self.raised |= self.signal.take() | self.fetching;
         while self.raised != 0 {
             let place = self.raised.trailing_zeros();
-            match self.read_at(usize::try_from(place).unwrap_or(usize::MAX), cx, queue) {
+            match self.read_at(usize::try_from(place).unwrap_or(usize::MAX), cx, now, out) {
                 Some(sent) => return Some(sent),
-                None => self.raised &= self.raised - 1,
+                None => self.raised &= !bit(u8::try_from(place).unwrap_or(u8::MAX)),
             }
         }
         None
     }
 
-    fn read_at(&mut self, index: usize, cx: &mut Context<'_>, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+    fn read_at(&mut self, index: usize, cx: &mut Context<'_>, now: Now, out: &mut Outbox) -> Option<Sent> {
         let place = self.places.get_mut(index)?.as_mut()?;
         if let Some(history) = &mut place.history {
             let Poll::Ready(fetched) = history.fetch.as_mut().poll(cx) else { return None };
-            return self.fetched(index, fetched, queue);
+            return self.fetched(index, fetched, out);
         }
-        match place.feed.read() {
+        match place.feed.read(now) {
             Next::Pending => None,
-            Next::Update(tick, frame) => {
+            Next::Update { tick, frame, more } => {
+                if !more {
+                    // What comes from now on raises it again.
+                    self.raised &= !bit(u8::try_from(index).unwrap_or(u8::MAX));
+                }
                 place.reached(tick);
                 if tick >= place.since {
-                    self.metrics.way.delivered(tick, frame.arrival(), self.read, self.clock.now());
+                    self.metrics.way.delivered(tick, frame.arrival(), self.read, now.wall);
                     self.read = self.read.wrapping_add(1);
                 }
-                self.push_update(index, &frame, queue)
+                self.push_update(index, &frame, out)
             }
-            Next::Gap(gap) => self.gap(index, gap, cx, queue),
+            Next::Gap(gap) => self.gap(index, gap, (cx, now), out),
         }
     }
 
-    fn push_update(&mut self, index: usize, frame: &Frame, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+    fn push_update(&mut self, index: usize, frame: &Frame, out: &mut Outbox) -> Option<Sent> {
         let several = self.places.len() > 1;
         let place = self.places.get_mut(index)?.as_mut()?;
         let rendered = frame.rendered(self.format);
         if let Some(schema) = rendered.schema()
             && place.schema.as_ref().is_none_or(|sent| sent.id() != schema.id())
         {
-            queue.push_back(schema.event());
+            out.text(schema.event());
             place.schema = Some(schema.clone());
             if let Some(sent) = self.metrics.sent(Sent::Schema) {
                 sent.inc();
             }
         }
         if let Some(event) = self.traced.then(|| frame.traced(self.format)).flatten() {
-            queue.extend(event);
-            queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
+            event.iter().for_each(|part| out.own(part));
+            out.own(&event::id_line(&self.cursor().unwrap_or_default()));
         } else if several {
-            queue.push_back(rendered.head());
-            queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
+            out.text(rendered.head());
+            out.own(&event::id_line(&self.cursor().unwrap_or_default()));
         } else {
-            queue.push_back(rendered.whole());
+            out.text(rendered.whole());
         }
         Some(Sent::Update)
     }
@@ -189,8 +192,8 @@ impl Places {
         &mut self,
         index: usize,
         gap: Gap,
-        cx: &mut Context<'_>,
-        queue: &mut VecDeque<Bytes>,
+        (cx, now): (&mut Context<'_>, Now),
+        out: &mut Outbox,
     ) -> Option<Sent> {
         let place = self.places.get_mut(index)?.as_mut()?;
         let repairable = match gap.reason {
@@ -199,31 +202,31 @@ impl Places {
             GapReason::SlowConsumer | GapReason::UpstreamSlow => false,
         };
         let Some((backfill, depth)) = self.backfill.as_ref().filter(|_| repairable) else {
-            return self.tell(index, gap, queue);
+            return self.tell(index, gap, out);
         };
         let grid = place.feed.grid();
         let from = furthest(&place.feed, *depth, gap.to).max(gap.from);
         let Some(history) = History::of(backfill, &place.feed, from, gap.to) else {
-            return self.tell(index, gap, queue);
+            return self.tell(index, gap, out);
         };
         let missed = |from: Tick, to: Tick| grid.count(from.plus_millis(-1), to);
         let instead = Gap { from, missed: missed(from, gap.to), ..gap };
-        place.history = Some(History { gap: Some(instead), ..history });
+        place.history = Some(Box::new(History { gap: Some(instead), ..*history }));
         self.fetching |= bit(u8::try_from(index).unwrap_or(u8::MAX));
         if from > gap.from {
             let to = grid.step(from, -1);
-            return self.tell(index, Gap { to, missed: missed(gap.from, to), ..gap }, queue);
+            return self.tell(index, Gap { to, missed: missed(gap.from, to), ..gap }, out);
         }
-        self.read_at(index, cx, queue)
+        self.read_at(index, cx, now, out)
     }
 
     /// Tells ticks as lost.
-    fn tell(&mut self, index: usize, gap: Gap, queue: &mut VecDeque<Bytes>) -> Option<Sent> {
+    fn tell(&mut self, index: usize, gap: Gap, out: &mut Outbox) -> Option<Sent> {
         let place = self.places.get_mut(index)?.as_mut()?;
         place.reached(gap.to);
         let (key, interval) = (place.feed.key(), place.feed.interval());
         self.metrics.skipped(gap.reason).inc_by(gap.missed);
-        queue.push_back(event::gap(key, interval, gap, self.cursor().as_deref()));
+        out.own(&event::gap(key, interval, gap, self.cursor().as_deref()));
         Some(Sent::Gap)
     }
 
@@ -232,7 +235,7 @@ impl Places {
         &mut self,
         index: usize,
         fetched: Result<Arc<Span>, Failure>,
-        queue: &mut VecDeque<Bytes>,
+        out: &mut Outbox,
     ) -> Option<Sent> {
         self.fetching &= !bit(u8::try_from(index).unwrap_or(u8::MAX));
         let place = self.places.get_mut(index)?.as_mut()?;
@@ -240,14 +243,14 @@ impl Places {
         match (fetched, history.gap) {
             (Ok(span), _) => {
                 place.reached(history.to);
-                queue.push_back(span.head(self.format));
-                queue.push_back(event::id_line(&self.cursor().unwrap_or_default()));
+                out.text(span.head(self.format));
+                out.own(&event::id_line(&self.cursor().unwrap_or_default()));
                 Some(Sent::Backfill)
             }
-            (Err(_), Some(gap)) => self.tell(index, gap, queue),
+            (Err(_), Some(gap)) => self.tell(index, gap, out),
             (Err(failure), None) => {
                 let key = place.feed.key();
-                queue.push_back(event::no_backfill(key, history.from, history.to, &failure));
+                out.own(&event::no_backfill(key, history.from, history.to, &failure));
                 Some(Sent::Backfill)
             }
         }
@@ -263,9 +266,9 @@ impl Place {
 
 impl History {
     /// The ticks from one to another, if there are any.
-    fn of(backfill: &Backfill, feed: &Feed, from: Tick, to: Tick) -> Option<Self> {
+    fn of(backfill: &Backfill, feed: &Feed, from: Tick, to: Tick) -> Option<Box<Self>> {
         let fetch = || Box::pin(backfill.fetch(feed.topic(), feed.interval(), from, to));
-        (from <= to).then(|| Self { from, to, gap: None, fetch: fetch() })
+        (from <= to).then(|| Box::new(Self { from, to, gap: None, fetch: fetch() }))
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::failed::Failed;
 use super::format::Format;
 use super::format::grafana::{self, Frames};
+use super::text::Text;
 
 /// The shared part of a `backfill` event: all ticks of a topic from one to another.
 ///
@@ -20,10 +21,8 @@ use super::format::grafana::{self, Frames};
 #[derive(Debug)]
 pub struct Span {
     about: About,
-    /// The line of data.
-    json: Bytes,
-    prometheus: Bytes,
-    grafana: OnceLock<Bytes>,
+    prometheus: Text,
+    grafana: OnceLock<Text>,
 }
 
 /// What a span is of, at the begin of the event.
@@ -134,21 +133,21 @@ impl Span {
         let about = About { topic, interval, from, to };
         let (warnings, infos) = (warnings.unwrap_or_default(), infos.unwrap_or_default());
         let prometheus = head("backfill", &serde_json::to_vec(&Backfill { about, data, warnings, infos })?);
-        let json = prometheus.slice(BEFORE_DATA..prometheus.len() - 1);
-        Ok(Self { about, json, prometheus, grafana: OnceLock::new() })
+        Ok(Self { about, prometheus: Text::new(&[&prometheus]), grafana: OnceLock::new() })
     }
 
     /// The event without its `id` line and its end, in a format; made now if nobody asked for it before.
-    pub fn head(&self, format: Format) -> Bytes {
+    pub fn head(&self, format: Format) -> &Text {
         match format {
-            Format::Prometheus | Format::Compact => self.prometheus.clone(),
-            Format::Grafana => self.grafana.get_or_init(|| self.framed()).clone(),
+            Format::Prometheus | Format::Compact => &self.prometheus,
+            Format::Grafana => self.grafana.get_or_init(|| Text::new(&[&self.framed()])),
         }
     }
 
-    /// Bytes that are held for it now, in all formats that were asked for. It grows when another one is.
+    /// Bytes that are held for it now, in all formats and codings that were asked for. It grows when another one is.
     pub fn size(&self) -> usize {
-        self.prometheus.len() + self.grafana.get().map_or(0, Bytes::len)
+        let size = |text: &Text| text.len() + text.zipped_size();
+        size(&self.prometheus) + self.grafana.get().map_or(0, size)
     }
 
     /// What cannot be told as frames is an error, as for an update.
@@ -162,8 +161,13 @@ impl Span {
         )
     }
 
+    /// The line of data.
+    fn json(&self) -> &[u8] {
+        self.prometheus.get(BEFORE_DATA..self.prometheus.len().saturating_sub(1)).unwrap_or_default()
+    }
+
     fn frames(&self) -> Result<Vec<u8>, grafana::Error> {
-        let Told { data, warnings, infos } = serde_json::from_slice(&self.json)?;
+        let Told { data, warnings, infos } = serde_json::from_slice(self.json())?;
         let frames = Frames::of_data(data)?;
         Ok(serde_json::to_vec(&Framed { about: self.about, frames, warnings, infos })?)
     }

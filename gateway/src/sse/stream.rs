@@ -1,26 +1,24 @@
 //! What a connection sends next: updates, gaps, signs of life, and at the end why it ends.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Frame as BodyFrame;
 use promcast_proto::code::ShutdownCode;
 use promcast_runtime::clock::Clock;
 use rand::RngExt;
-use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::time::Instant;
 
+use super::outbox::{Coding, Outbox};
+use super::piece::Piece;
 use super::places::Places;
+use super::watch::Watch;
 use super::{Format, event};
 use crate::auth::Vigil;
 use crate::backfill::Backfill;
-use crate::connections::{Change, Connection, Joined, Pressure};
-use crate::hub::Signal;
+use crate::connections::{Change, Connection, Joined};
+use crate::hub::{Now, Signal};
 use crate::metrics::{ConnectionError, Metrics, Sent};
 
 /// Clients wait between one and three seconds before they come back, each another time.
@@ -53,16 +51,14 @@ pub struct Parts {
     pub format: Format,
     /// Whether they name the span that sent them.
     pub traced: bool,
+    /// How all of it is coded on its way.
+    pub coding: Coding,
     /// Where history comes from, and how much of it is wanted.
     pub backfill: Option<(Backfill, Duration)>,
     /// Raised by the topics.
     pub signal: Arc<Signal>,
-    /// Whether the way to the client is blocked.
-    pub pressure: Arc<Pressure>,
     /// Watches over the caller's access, where anybody's is watched over.
     pub vigil: Option<Vigil>,
-    /// Cancelled when the replica goes away.
-    pub soft: CancellationToken,
     /// How it behaves over time.
     pub rhythm: Rhythm,
     /// The time of day.
@@ -71,23 +67,19 @@ pub struct Parts {
     pub metrics: Metrics,
 }
 
-/// The events of one connection, as a body.
+/// The events of one connection. Whoever drives it asks for one piece after another, as long as the client's socket takes them.
 pub struct Stream {
     connection: Connection,
-    closed: Pin<Box<WaitForCancellationFutureOwned>>,
     places: Places,
     signal: Arc<Signal>,
-    pressure: Arc<Pressure>,
     clock: Clock,
     metrics: Metrics,
     rhythm: Rhythm,
-    queue: VecDeque<Bytes>,
+    out: Outbox,
     last_sent: Instant,
     next_heartbeat: Instant,
-    beat: Pin<Box<Sleep>>,
-    soft: Pin<Box<WaitForCancellationFutureOwned>>,
-    vigil: Option<Pin<Box<dyn Future<Output = ShutdownCode> + Send>>>,
-    end: Pin<Box<Sleep>>,
+    vigil: Option<Watch<ShutdownCode>>,
+    end: Instant,
     end_code: ShutdownCode,
     ended: bool,
 }
@@ -107,8 +99,8 @@ pub(crate) fn retry() -> Duration {
 impl Stream {
     /// A stream that begins with `connected`.
     pub fn new(parts: Parts) -> Self {
-        let Parts { connection, joined, places, hello, format, traced, backfill, signal, .. } = parts;
-        let Parts { pressure, vigil, soft, rhythm, clock, metrics, .. } = parts;
+        let Parts { connection, joined, places, hello, format, traced, coding, backfill, signal, .. } = parts;
+        let Parts { vigil, rhythm, clock, metrics, .. } = parts;
         let places = Places::new(
             places,
             joined,
@@ -118,126 +110,115 @@ impl Stream {
             (clock.clone(), metrics.clone()),
         );
         let now = Instant::now();
-        let lifetime = rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0));
         let mut stream = Self {
-            closed: Box::pin(connection.closed()),
             connection,
             places,
+            vigil: vigil.map(|vigil| Watch::new(vigil.end(), signal.clone())),
             signal,
-            pressure,
             clock,
             metrics,
             rhythm,
-            queue: VecDeque::new(),
+            out: Outbox::new(coding),
             last_sent: now,
             next_heartbeat: now + rhythm.heartbeat,
-            beat: Box::pin(sleep_until(now + rhythm.heartbeat.min(rhythm.comment))),
-            soft: Box::pin(soft.cancelled_owned()),
-            vigil: vigil.map(|vigil| Box::pin(vigil.end()) as Pin<Box<_>>),
-            end: Box::pin(sleep_until(now + lifetime)),
+            end: now + rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0)),
             end_code: ShutdownCode::MaxLifetime,
             ended: false,
         };
         let hello = event::connected(&hello, retry(), stream.places.cursor().as_deref());
-        stream.push(Sent::Connected, [hello]);
+        stream.push(Sent::Connected, now, [hello]);
         stream
     }
 
-    fn push(&mut self, kind: Sent, bytes: impl IntoIterator<Item = Bytes>) {
+    /// What stands for it where it is woken.
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
+    /// Now, for [`Stream::next`].
+    pub fn now(&self) -> Now {
+        Now { wall: self.clock.now(), mono: Instant::now() }
+    }
+
+    /// The next piece of the stream, or nothing at its end. Where it is pending, the stream is to be asked again when its signal
+    /// says so, at [`Stream::deadline`], and when `cx` is woken.
+    ///
+    /// What is not asked for now is still in the timeline later, or is told as a gap; so a client that is blocked costs its place
+    /// there, and no queue.
+    pub fn next(&mut self, cx: &mut Context<'_>, now: Now) -> Poll<Option<Piece>> {
+        if self.out.is_empty() && !self.ended {
+            let _queued = self.finish(now) || self.read(cx, now) || self.sign(now);
+        }
+        match self.out.pop() {
+            None if !self.ended => Poll::Pending,
+            piece => Poll::Ready(piece),
+        }
+    }
+
+    /// When there is something to say though nothing happens.
+    pub fn deadline(&self) -> Instant {
+        self.end.min(self.next_heartbeat).min(self.last_sent + self.rhythm.comment)
+    }
+
+    fn push(&mut self, kind: Sent, now: Instant, bytes: impl IntoIterator<Item = Bytes>) {
         if let Some(sent) = self.metrics.sent(kind) {
             sent.inc();
         }
-        self.last_sent = Instant::now();
-        self.queue.extend(bytes);
+        self.last_sent = now;
+        bytes.into_iter().for_each(|own| self.out.own(&own));
     }
 
     /// Queues what comes next: a change of what is read, or an event of one of the topics.
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+    fn read(&mut self, cx: &mut Context<'_>, now: Now) -> bool {
         for Change { left, joined, event } in self.connection.changes() {
             self.places.change(&left, joined);
-            self.push(Sent::Subscriptions, [event]);
+            self.push(Sent::Subscriptions, now.mono, [event]);
         }
-        if !self.queue.is_empty() {
+        if !self.out.is_empty() {
             return true;
         }
-        let sent = self.places.read(cx, &mut self.queue);
-        sent.map(|kind| self.push(kind, [])).is_some()
+        let sent = self.places.read(cx, now, &mut self.out);
+        sent.map(|kind| self.push(kind, now.mono, [])).is_some()
     }
 
     /// Queues the last event when the time has come.
-    fn finish(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.end_code == ShutdownCode::MaxLifetime && self.soft.as_mut().poll(cx).is_ready() {
-            let ends = self.connection.leave(self.rhythm.drain).min(self.end.deadline());
-            self.end.as_mut().reset(ends);
+    fn finish(&mut self, now: Now) -> bool {
+        if self.end_code == ShutdownCode::MaxLifetime && self.connection.is_leaving() {
+            self.end = self.connection.leave(self.rhythm.drain).min(self.end);
             self.end_code = ShutdownCode::Draining;
         }
-        if self.closed.as_mut().poll(cx).is_ready() {
+        if self.connection.is_closed() {
             self.end_code = ShutdownCode::ClosedByRequest;
-        } else if let Some(Poll::Ready(code)) = self.vigil.as_mut().map(|vigil| vigil.as_mut().poll(cx)) {
+        } else if let Some(code) = self.vigil.as_mut().and_then(Watch::take) {
             self.end_code = code;
             self.metrics.connection_error(ConnectionError::AccessEnded).inc();
-        } else if self.end.as_mut().poll(cx).is_pending() {
+        } else if now.mono < self.end {
             return false;
         }
         let retry = if self.end_code == ShutdownCode::Draining { retry_of_drain() } else { retry() };
-        self.push(Sent::Shutdown, [event::shutdown(self.end_code, retry)]);
+        self.push(Sent::Shutdown, now.mono, [event::shutdown(self.end_code, retry)]);
+        self.out.end();
         self.ended = true;
         true
     }
 
     /// Queues a sign of life when one is due.
-    fn sign(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.beat.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            if now >= self.next_heartbeat {
-                self.next_heartbeat = now + self.rhythm.heartbeat;
-                self.push(Sent::Heartbeat, [event::heartbeat(self.clock.now())]);
-            } else if now >= self.last_sent + self.rhythm.comment {
-                self.push(Sent::Comment, [event::COMMENT]);
-            }
-            // Set anew only when it fires: an event costs no timer.
-            let next = self.next_heartbeat.min(self.last_sent + self.rhythm.comment);
-            self.beat.as_mut().reset(next);
-            if !self.queue.is_empty() {
-                return true;
-            }
+    fn sign(&mut self, now: Now) -> bool {
+        if now.mono >= self.next_heartbeat {
+            self.next_heartbeat = now.mono + self.rhythm.heartbeat;
+            self.push(Sent::Heartbeat, now.mono, [event::heartbeat(now.wall)]);
+        } else if now.mono >= self.last_sent + self.rhythm.comment {
+            self.push(Sent::Comment, now.mono, [event::COMMENT]);
+        } else {
+            return false;
         }
-        false
+        true
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.metrics.ended(self.ended.then_some(self.end_code)).inc();
-    }
-}
-
-impl http_body::Body for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
-        let this = self.get_mut();
-        if let Some(bytes) = this.queue.pop_front() {
-            return Poll::Ready(Some(Ok(BodyFrame::data(bytes))));
-        }
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        this.signal.register(cx.waker());
-        // What is not asked of the hub now is still there later, or is told as a gap; so a blocked client costs
-        // its place in the timeline, and no queue.
-        if this.pressure.is_blocked(cx) {
-            return Poll::Pending;
-        }
-        if this.finish(cx) || this.read(cx) || this.sign(cx) {
-            let bytes = this.queue.pop_front().unwrap_or_default();
-            return Poll::Ready(Some(Ok(BodyFrame::data(bytes))));
-        }
-        Poll::Pending
     }
 }
 

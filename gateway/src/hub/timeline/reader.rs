@@ -24,7 +24,14 @@ pub struct Reader {
 #[derive(Debug)]
 pub enum Next {
     /// The update of its next tick.
-    Update(Tick, Frame),
+    Update {
+        /// The tick.
+        tick: Tick,
+        /// Its event.
+        frame: Frame,
+        /// There may be something behind it already.
+        more: bool,
+    },
     /// These ticks are lost to it.
     Gap(Gap),
     /// Nothing yet.
@@ -64,14 +71,17 @@ impl Reader {
 impl Timeline {
     /// Reads on.
     pub(crate) fn next(&self, reader: &mut Reader, now: Now) -> Next {
-        if let Some(to) = self.lag(reader, now) {
+        let expected = reader.grid.next_after(reader.last);
+        // Mostly all read the newest slot, and nobody lags.
+        let newest = self.slots.last_key_value().is_none_or(|(newest, _)| *newest <= expected);
+        if !newest && let Some(to) = self.lag(reader, now) {
             return reader.skip(to, GapReason::SlowConsumer);
         }
-        let expected = reader.grid.next_after(reader.last);
         match self.slots.get(&expected) {
             Some(Slot::Arrived { frame, .. }) => {
                 reader.last = expected;
-                Next::Update(expected, frame.clone())
+                let more = !newest || reader.grid.next_after(expected) <= self.scheduled;
+                Next::Update { tick: expected, frame: frame.clone(), more }
             }
             Some(Slot::Waiting { .. }) => Next::Pending,
             Some(Slot::Lost(reason)) => reader.skip(self.lost_up_to(reader.grid, expected, *reason), *reason),

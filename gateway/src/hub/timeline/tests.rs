@@ -74,7 +74,7 @@ impl Bench {
 
     fn read(&self, reader: &mut Reader) -> Vec<Seen> {
         std::iter::from_fn(|| match self.timeline.next(reader, self.now) {
-            Next::Update(tick, _) => Some(Seen::Tick(tick.millis() - START)),
+            Next::Update { tick, .. } => Some(Seen::Tick(tick.millis() - START)),
             Next::Gap(gap) => {
                 Some(Seen::Gap(gap.from.millis() - START, gap.to.millis() - START, gap.missed, gap.reason))
             }
@@ -396,7 +396,7 @@ impl Watcher {
             let expected = self.grid.next_after(self.last);
             match bench.timeline.next(&mut self.reader, bench.now) {
                 Next::Pending => return Ok(()),
-                Next::Update(tick, _) => {
+                Next::Update { tick, .. } => {
                     prop_assert_eq!(tick, expected);
                     self.last = tick;
                 }

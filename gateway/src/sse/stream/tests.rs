@@ -13,9 +13,10 @@ use promcast_runtime::lifecycle::Tasks;
 
 use super::*;
 use crate::auth::Sight;
-use crate::connections::{Connections, Limits, Opening, Roster};
+use crate::connections::{Connections, Limits, Opening, Pressure, Roster};
 use crate::hub::{self, Hub};
 use crate::scope::{Labels, Scope};
+use crate::sse;
 use crate::subscribe::{self, Desk};
 
 const START: i64 = 1_764_000_000_000;
@@ -44,6 +45,7 @@ impl Bench {
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), settings, metrics.clone());
         let limits = Limits { all: 1, user: 1, user_topics: 1, subscriptions: 32 };
         let connections = Connections::new(limits, metrics.clone());
+        tasks.spawn("farewell", connections.clone().leave_with(tasks.soft().clone()));
         let scope = Scope::new([Datasource::default()], Labels::default());
         let desk = Desk::new(scope, hub, connections.clone());
         let (pressure, started) = (Arc::default(), Instant::now());
@@ -51,7 +53,7 @@ impl Bench {
     }
 
     /// A stream of these queries at 5 s.
-    async fn stream(&self, queries: &[&str]) -> Stream {
+    async fn stream(&self, queries: &[&str]) -> sse::Body {
         let signal = Arc::new(Signal::default());
         let wanted: Vec<_> =
             queries.iter().enumerate().map(|(place, query)| wanted(&place.to_string(), query)).collect();
@@ -66,7 +68,7 @@ impl Bench {
             signal: signal.clone(),
         };
         let joined = self.desk.join(diff.joined, &wanted, &grants, &signal);
-        Stream::new(Parts {
+        let stream = Stream::new(Parts {
             connection: self.connections.open(opening).unwrap(),
             joined,
             places: queries.len(),
@@ -80,11 +82,10 @@ impl Bench {
             },
             format: Format::Prometheus,
             traced: false,
+            coding: Coding::Identity,
             backfill: None,
             signal,
-            pressure: self.pressure.clone(),
             vigil: None,
-            soft: self.tasks.soft().clone(),
             rhythm: Rhythm {
                 heartbeat: Duration::from_secs(30),
                 comment: Duration::from_secs(15),
@@ -93,7 +94,8 @@ impl Bench {
             },
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
-        })
+        });
+        sse::Body::new(stream, self.pressure.clone())
     }
 
     /// Publishes the current tick of a query, and says which that is.
@@ -122,7 +124,7 @@ fn wanted(id: &str, query: &str) -> Wanted {
 }
 
 /// The next bytes as text, or nothing at the end of the stream.
-async fn next(stream: &mut Stream) -> Option<String> {
+async fn next(stream: &mut sse::Body) -> Option<String> {
     let frame = stream.frame().await?.unwrap();
     Some(String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap())
 }

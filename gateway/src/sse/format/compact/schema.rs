@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use bytes::Bytes;
 use promcast_proto::topic::Key;
 
 use crate::sse::format::name;
+use crate::sse::text::Text;
 
 /// The label sets of a topic's series, in order.
 #[derive(Debug)]
 pub struct Schema {
     id: String,
-    event: Bytes,
+    event: Text,
     /// Where each label set stands in the event.
     series: Vec<Range<usize>>,
 }
@@ -30,7 +30,7 @@ impl Schema {
             event.push_str(labels);
         }
         event.push_str("]}\n\n");
-        Self { id, event: Bytes::from(event), series }
+        Self { id, event: Text::new(&[event.as_bytes()]), series }
     }
 
     /// Its name: a hash of the label sets in their order.
@@ -39,13 +39,13 @@ impl Schema {
     }
 
     /// The whole event that tells it. It has no `id:` line: it is no update, and moves no cursor.
-    pub fn event(&self) -> Bytes {
-        self.event.clone()
+    pub fn event(&self) -> &Text {
+        &self.event
     }
 
     /// Bytes that it holds.
     pub fn size(&self) -> usize {
-        self.event.len() + self.series.len() * size_of::<Range<usize>>()
+        self.event.len() + self.event.zipped_size() + self.series.len() * size_of::<Range<usize>>()
     }
 
     /// The label sets.
