@@ -7,6 +7,11 @@ use promcast_gateway::config::{Action, Config};
 use promcast_runtime::config::{Sources, complain, load};
 use promcast_runtime::lifecycle::Lifecycle;
 use promcast_runtime::{healthcheck, telemetry};
+use tikv_jemallocator::Jemalloc;
+
+/// Many small pieces that come and go with connections: docs/performance.md has what it saves.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
