@@ -15,6 +15,7 @@ pub mod dashboard;
 pub mod http;
 pub mod kube_api;
 pub mod load_balancer;
+pub mod measure;
 pub mod nats;
 pub mod oidc;
 pub mod otlp;
