@@ -13,6 +13,7 @@ mod answer;
 pub mod chaos;
 pub mod dashboard;
 pub mod http;
+pub mod instructions;
 pub mod kube_api;
 pub mod load_balancer;
 pub mod measure;
