@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats bench-polling bench-e2e bench-growth bench-micro check-instructions update-instructions chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -12,7 +12,7 @@ SCRIPTS := $(wildcard $(LOCAL)/*.sh) .ci/run
 export PATH := $(CURDIR)/.build/bin:$(PATH)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO_PROFILE=dev builds faster
 	@$(LOCAL)/demo.sh
@@ -20,11 +20,11 @@ demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO
 cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
-test: tools lint test-rust test-deploy test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
+test: tools lint test-rust check-instructions test-deploy test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
 
 tools:
 	@$(PHASE) "install what is missing" \
-	  $(LOCAL)/install.sh rust cc curl node python prometheus nats nginx haproxy faketime chromium
+	  $(LOCAL)/install.sh rust cc curl node python prometheus nats nginx haproxy faketime valgrind chromium
 	@if [ -f tests/clients/node/package.json ]; then \
 	  $(PHASE) "install the Node.js client" npm ci --no-audit --no-fund --prefix tests/clients/node; fi
 
@@ -46,6 +46,15 @@ test-rust:
 	@$(PHASE) "build" cargo build --locked --workspace
 	@if cargo nextest --version >/dev/null 2>&1; then $(PHASE) "test" cargo nextest run --locked --workspace; \
 	  else RUST_TEST_THREADS=6 $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
+
+# Counts, and not time: the same on a busy machine. What it is built of test-rust has built already, but for our own crates.
+check-instructions: ## Count the instructions of the hot paths with callgrind, and fail where one grew
+	@$(LOCAL)/install.sh valgrind
+	@$(PHASE) "count instructions" cargo run --locked -q -p e2e --bin check-instructions
+
+update-instructions: ## Make what is counted now the baseline
+	@$(LOCAL)/install.sh valgrind
+	@cargo run --locked -q -p e2e --bin check-instructions -- --update
 
 test-deploy: ## What is in deploy/, docker-compose.yml and the Dockerfile, beside the programs that `cargo build` made
 	@$(PHASE) "install what checks deploy/" $(LOCAL)/install.sh prometheus nats haproxy deploy
@@ -86,6 +95,28 @@ bench-bus: ## Measure what 10,000 topics cost the bus, with one, two and four ga
 bench-formats: ## Bytes of an update in each format, and the time to make it
 	@$(LOCAL)/install.sh rust cc
 	@cargo run --locked -q --config 'profile.dev.package.promcast-gateway.opt-level=3' -p e2e --bin bench-formats
+
+BENCH_BUILD = cargo build --locked --release -p promcast-gateway -p promcast-poller -p dcgm-sim -p e2e --bins
+
+bench-polling: ## 10,000 topics (TOPICS) at 15 s through one poller on one core: two minutes, two cores
+	@$(LOCAL)/install.sh rust cc nats
+	@$(BENCH_BUILD)
+	@target/release/bench-polling $(TOPICS)
+
+bench-e2e: ## Tick to socket through a real Prometheus and NATS, by part; more viewers, more gateways (PARTS: delay viewers gateways)
+	@$(LOCAL)/install.sh rust cc nats prometheus
+	@$(BENCH_BUILD)
+	@target/release/bench-e2e $(PARTS)
+
+bench-growth: ## How costs grow (PARTS: connections topics series replicas), with pictures in docs/images
+	@$(LOCAL)/install.sh rust cc nats
+	@$(BENCH_BUILD)
+	@target/release/bench-growth $(PARTS)
+
+bench-micro: ## Time of the pure parts, with criterion; FILTER says which
+	@$(LOCAL)/install.sh rust cc
+	@for crate in proto poller gateway; do \
+	  cargo bench --locked -q -p promcast-$$crate --bench micro -- --warm-up-time 0.5 --measurement-time 2 $(FILTER) || exit 1; done
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

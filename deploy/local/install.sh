@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, python (the
-# test clients' environment) and deploy (what the tests of deploy/ check it with), and checks that rust and node are new
+# install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, valgrind, cc, curl, python
+# (the test clients' environment) and deploy (what the tests of deploy/ check it with), and checks that rust and node are new
 # enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
@@ -111,6 +111,12 @@ install_faketime() {
   have faketime || package faketime https://github.com/wolfcw/libfaketime faketime libfaketime
 }
 
+# It runs on Linux alone; elsewhere there is nothing to count with, which is said where it is needed.
+install_valgrind() {
+  if have valgrind || [ "$(uname)" = Darwin ]; then return 0; fi
+  package valgrind https://valgrind.org valgrind ""
+}
+
 install_nginx() {
   have nginx || {
     package nginx https://nginx.org nginx nginx
@@ -182,10 +188,10 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime chromium node python deploy"
+[ "$#" -gt 0 ] || die "say what to install: rust cc curl prometheus nats nginx haproxy faketime valgrind chromium node python deploy"
 for what in "$@"; do
   case $what in
-    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | chromium | node | python | deploy) "install_$what" ;;
-    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, chromium, node, python or deploy" ;;
+    rust | cc | curl | prometheus | nats | nginx | haproxy | faketime | valgrind | chromium | node | python | deploy) "install_$what" ;;
+    *) die "\`$what\` is unknown here: write rust, cc, curl, prometheus, nats, nginx, haproxy, faketime, valgrind, chromium, node, python or deploy" ;;
   esac
 done

@@ -33,7 +33,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const TOPICS_MAX: usize = 32;
 
 /// Connections that all read the same topics at 5 s. Time stands but where it is said.
-pub struct Audience {
+pub(crate) struct Audience {
     runtime: Runtime,
     bus: Arc<dyn Bus>,
     clock: Clock,
@@ -44,7 +44,7 @@ pub struct Audience {
 
 impl Audience {
     /// So many connections of so many topics each, which have read their first events.
-    pub fn new(connections: usize, topics: usize, format: Format) -> Self {
+    pub(crate) fn new(connections: usize, topics: usize, format: Format) -> Self {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let inside = runtime.enter();
@@ -54,11 +54,7 @@ impl Audience {
         let tasks = Tasks::default();
         let places = Connections::new(limits(connections), metrics.clone());
         let hub = Hub::new(bus.clone(), clock.clone(), tasks.clone(), settings(), metrics.clone());
-        let desk = Desk::new(
-            Scope::new([Datasource::default()], Labels::default()),
-            hub,
-            places.clone(),
-        );
+        let desk = Desk::new(Scope::new([Datasource::default()], Labels::default()), hub, places.clone());
         let wanted: Vec<_> = (0..topics).map(wanted).collect();
         let grants = runtime.block_on(desk.grants(&Sight::All, &wanted)).expect("good queries");
         let open = |number: usize| {
@@ -84,28 +80,39 @@ impl Audience {
         let topics = grants.iter().map(|grant| grant.topic().clone()).collect();
         drop(inside);
         let mut audience = Self { runtime, bus, clock, topics, streams, _tasks: tasks };
+        audience.pass(Duration::from_millis(1));
+        audience.arrive(b"{}");
         audience.read();
         audience
     }
 
     /// Five seconds pass, and the next update of each topic is at the hub, which has told all connections.
-    pub fn publish(&self, json: &[u8]) {
+    pub(crate) fn publish(&self, json: &[u8]) {
+        self.pass(Duration::from_millis(4_999));
+        self.arrive(json);
+    }
+
+    /// The update of each topic's current tick arrives, within a millisecond.
+    fn arrive(&self, json: &[u8]) {
         let body = Body::pack(json.to_vec()).expect("a body");
         self.runtime.block_on(async {
-            tokio::time::sleep(Duration::from_secs(5)).await;
             for topic in &self.topics {
                 let tick = grid(topic).at_or_before(self.clock.now());
                 let outcome = Outcome::Result(body.clone());
                 let update = Update { key: topic.key(), tick, took_ms: 1, outcome };
                 self.bus.publish(topic.datasource(), &update).await.expect("the bus takes it");
             }
-            // Time goes on once all tasks have nothing left to do.
-            tokio::time::sleep(Duration::from_millis(1)).await;
         });
+        self.pass(Duration::from_millis(1));
+    }
+
+    /// Time goes on once all tasks have nothing left to do.
+    fn pass(&self, time: Duration) {
+        self.runtime.block_on(tokio::time::sleep(time));
     }
 
     /// Whatever each connection sends now; how many pieces that were.
-    pub fn read(&mut self) -> usize {
+    pub(crate) fn read(&mut self) -> usize {
         let _inside = self.runtime.enter();
         let mut context = Context::from_waker(Waker::noop());
         let mut pieces = 0;
@@ -126,11 +133,7 @@ fn join(
     number: usize,
     wanted: &[Wanted],
     grants: &[Grant],
-) -> (
-    Vec<promcast_gateway::connections::Joined>,
-    promcast_gateway::connections::Connection,
-    Arc<Signal>,
-) {
+) -> (Vec<promcast_gateway::connections::Joined>, promcast_gateway::connections::Connection, Arc<Signal>) {
     let signal = Arc::new(Signal::default());
     let (roster, diff) = Roster::of_request(&wishes(wanted, grants), TOPICS_MAX).expect("places");
     let joined = desk.join(diff.joined, wanted, grants, &signal);

@@ -1,5 +1,9 @@
 //! What a gateway does with an update and for a connection: frames in each format, the hub, a read, a query's check.
-#![expect(clippy::expect_used, missing_docs, reason = "a benchmark fails by panicking, and its macros document nothing")]
+#![expect(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking, and its macros document nothing"
+)]
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use promcast_gateway::sse::Format;
@@ -11,9 +15,12 @@ mod work;
 
 use audience::Audience;
 
+/// Series of an update, from a panel to a fleet.
+const SIZES: [usize; 4] = [8, 64, 1_000, 10_000];
+
 fn frames(c: &mut Criterion) {
     let mut group = c.benchmark_group("message_to_event");
-    for count in series::SIZES {
+    for count in SIZES {
         let (message, memory) = (work::message(count), work::memory());
         group.throughput(Throughput::Elements(count as u64));
         for format in Format::ALL {

@@ -1,5 +1,9 @@
 //! What a poller makes of an answer: counted, classified, rendered, packed, put into an envelope.
-#![expect(clippy::expect_used, missing_docs, reason = "a benchmark fails by panicking, and its macros document nothing")]
+#![expect(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking, and its macros document nothing"
+)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use promcast_poller::encode;
@@ -13,13 +17,16 @@ use promcast_proto::update::{Outcome, Update};
 #[path = "../../proto/benches/series.rs"]
 mod series;
 
+/// Series of an update, from a panel to a fleet.
+const SIZES: [usize; 4] = [8, 64, 1_000, 10_000];
+
 /// Any limit of bytes, far off.
 const LIMIT: usize = 64 << 20;
 
 fn answers(c: &mut Criterion) {
     let key = Topic::new(Datasource::default(), series::QUERY.to_owned()).key();
     let mut group = c.benchmark_group("poller");
-    for count in series::SIZES {
+    for count in SIZES {
         let document = series::document(count).into_bytes();
         group.throughput(Throughput::Bytes(document.len() as u64));
         group.bench_with_input(BenchmarkId::new("meter", count), &document, |b, document| {
@@ -36,7 +43,12 @@ fn answers(c: &mut Criterion) {
             b.iter(|| {
                 let answer = classify::answer(200, document).expect("a result");
                 let body = encode::result(key, Tick::MIN, 12, &answer, LIMIT).expect("within the limits");
-                envelope::encode(&Update { key, tick: Tick::MIN, took_ms: 12, outcome: Outcome::Result(body) })
+                envelope::encode(&Update {
+                    key,
+                    tick: Tick::MIN,
+                    took_ms: 12,
+                    outcome: Outcome::Result(body),
+                })
             });
         });
     }

@@ -1,5 +1,9 @@
 //! What the wire costs: ticks, cursors, bodies, envelopes.
-#![expect(clippy::expect_used, missing_docs, reason = "a benchmark fails by panicking, and its macros document nothing")]
+#![expect(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking, and its macros document nothing"
+)]
 
 use std::hint::black_box;
 
@@ -12,6 +16,9 @@ use promcast_proto::topic::{Datasource, Topic};
 use promcast_proto::update::{Outcome, Update};
 
 mod series;
+
+/// Series of an update, from a panel to a fleet.
+const SIZES: [usize; 4] = [8, 64, 1_000, 10_000];
 
 fn topic() -> Topic {
     Topic::new(Datasource::default(), series::QUERY.to_owned())
@@ -44,7 +51,7 @@ fn cursors(c: &mut Criterion) {
 
 fn bodies(c: &mut Criterion) {
     let mut group = c.benchmark_group("wire");
-    for count in series::SIZES {
+    for count in SIZES {
         let json = series::data(count).into_bytes();
         group.throughput(Throughput::Bytes(json.len() as u64));
         group.bench_with_input(BenchmarkId::new("pack", count), &json, |b, json| {
@@ -53,11 +60,7 @@ fn bodies(c: &mut Criterion) {
         // Over a limit of the bus there is nothing to send.
         let Ok(body) = Body::pack(json.clone()) else { continue };
         group.bench_with_input(BenchmarkId::new("unpack", count), &body, |b, body| {
-            b.iter_batched(
-                || body.clone(),
-                |body| body.unpack(json.len()),
-                criterion::BatchSize::LargeInput,
-            );
+            b.iter_batched(|| body.clone(), |body| body.unpack(json.len()), criterion::BatchSize::LargeInput);
         });
         let key = topic().key();
         let update = Update { key, tick: Tick::MIN, took_ms: 12, outcome: Outcome::Result(body) };

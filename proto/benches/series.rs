@@ -2,19 +2,16 @@
 
 use std::fmt::Write;
 
-/// From a panel to a fleet.
-pub const SIZES: [usize; 4] = [8, 64, 1_000, 10_000];
-
 /// The query of which they are the answer.
-pub const QUERY: &str = "DCGM_FI_DEV_POWER_USAGE";
+pub(crate) const QUERY: &str = "DCGM_FI_DEV_POWER_USAGE";
 
 /// What Prometheus answers: the whole document.
-pub fn document(series: usize) -> String {
+pub(crate) fn document(series: usize) -> String {
     format!(r#"{{"status":"success","data":{}}}"#, data(series))
 }
 
 /// What stands in an event.
-pub fn data(series: usize) -> String {
+pub(crate) fn data(series: usize) -> String {
     let mut result = String::new();
     for number in 0..series {
         let (labels, watts) = (labels(number), 70.0 + spread(number) / 1e7);

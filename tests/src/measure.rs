@@ -7,6 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::process::Command;
 
+pub mod fit;
+pub mod plot;
+pub mod report;
+
 /// Processor time used so far by the threads of a process, user and system together (first field of `schedstat`,
 /// nanoseconds). That of threads that have ended is not in it: meant for differences over a steady state.
 ///
