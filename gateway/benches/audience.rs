@@ -108,7 +108,7 @@ impl Audience {
 
     /// Time goes on once all tasks have nothing left to do.
     fn pass(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 
     /// Whatever each connection sends now; how many pieces that were.

@@ -22,10 +22,10 @@ use audience::Audience;
 type Case = (&'static str, fn() -> Box<dyn FnMut()>);
 
 const CASES: &[Case] = &[
-    ("fan_out.one_topic_to_1000", || fan_out(1_000, 1, Format::Prometheus)),
-    ("fan_out.32_topics_to_50", || fan_out(50, 32, Format::Prometheus)),
-    ("fan_out.compact_to_1000", || fan_out(1_000, 1, Format::Compact)),
-    ("hub.update_for_1000", hub),
+    ("fan_out.one_topic_to_200", || fan_out(200, 1, Format::Prometheus)),
+    ("fan_out.32_topics_to_20", || fan_out(20, 32, Format::Prometheus)),
+    ("fan_out.compact_to_200", || fan_out(200, 1, Format::Compact)),
+    ("hub.update_for_200", hub),
     ("frame.prometheus_64_series", || frame(Format::Prometheus)),
     ("frame.compact_64_series", || frame(Format::Compact)),
     ("frame.grafana_64_series", || frame(Format::Grafana)),
@@ -63,7 +63,7 @@ fn fan_out(connections: usize, topics: usize, format: Format) -> Box<dyn FnMut()
 }
 
 fn hub() -> Box<dyn FnMut()> {
-    let mut audience = Audience::new(1_000, 1, Format::Prometheus);
+    let mut audience = Audience::new(200, 1, Format::Prometheus);
     let event = work::packed(series::document(8).as_bytes()).unpack(work::LIMIT).expect("a body");
     audience.publish(&event);
     audience.read();
