@@ -96,7 +96,9 @@ bench-formats: ## Bytes of an update in each format, and the time to make it
 	@$(LOCAL)/install.sh rust cc
 	@cargo run --locked -q --config 'profile.dev.package.promcast-gateway.opt-level=3' -p e2e --bin bench-formats
 
-BENCH_BUILD = cargo build --locked --release -p promcast-gateway -p promcast-poller -p dcgm-sim -p e2e --bins
+# The programs and the parts that a benchmark starts, and the benchmark itself: of the others each costs a link.
+BENCH_BUILD = cargo build --locked --release -p promcast-gateway -p promcast-poller -p dcgm-sim -p e2e \
+  $(addprefix --bin ,promcast-gateway promcast-poller dcgm-sim bench-part $@)
 
 bench-polling: ## 10,000 topics (TOPICS) at 15 s through one poller on one core: two minutes, two cores
 	@$(LOCAL)/install.sh rust cc nats
