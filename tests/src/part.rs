@@ -75,10 +75,11 @@ pub struct Crowd {
 impl Crowd {
     /// The request of one of them.
     fn request(&self, number: usize, host: &str) -> String {
-        let first = number * self.stride;
         let subscription =
             |topic: usize| json!({"id": topic.to_string(), "query": query(topic), "interval": self.interval});
-        let subscriptions: Vec<_> = (first..first + self.topics).map(subscription).collect();
+        let first = number * self.topics;
+        let topics = (first..first + self.topics).map(|topic| topic % self.of);
+        let subscriptions: Vec<_> = topics.map(subscription).collect();
         let body = json!({ "subscriptions": subscriptions }).to_string();
         format!(
             "POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

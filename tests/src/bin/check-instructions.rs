@@ -21,7 +21,7 @@ const CRATES: [&str; 4] = ["promcast-proto", "promcast-runtime", "promcast-polle
 
 /// How they are built.
 const OPTIONS: [&str; 4] =
-    ["opt-level=3", "codegen-units=1", "debug-assertions=false", "overflow-checks=false"];
+    ["opt-level=1", "codegen-units=16", "debug-assertions=false", "overflow-checks=false"];
 
 /// The function within which is counted, whatever its whole name is made of.
 const COUNTED: &str = "*counted_instructions*";
