@@ -1,7 +1,7 @@
 # The two commands to know are `make demo` and `make test`; `make help` lists the others.
 
 .NOTPARALLEL:
-.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-contract test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats bench-traces chaos
+.PHONY: help demo cluster test tools lint check-format clippy check-scripts test-rust test-deploy test-contract test-docs test-web test-web-e2e fmt deny bench bench-bus bench-formats bench-polling bench-e2e bench-growth bench-micro check-instructions update-instructions bench-traces chaos
 
 LOCAL := deploy/local
 # Says what it does and how long that took.
@@ -12,7 +12,7 @@ SCRIPTS := $(wildcard $(LOCAL)/*.sh) .ci/run
 export PATH := $(CURDIR)/.build/bin:$(PATH)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO_PROFILE=dev builds faster
 	@$(LOCAL)/demo.sh
@@ -46,6 +46,15 @@ test-rust:
 	@$(PHASE) "build" cargo build --locked --workspace
 	@if cargo nextest --version >/dev/null 2>&1; then $(PHASE) "test" cargo nextest run --locked --workspace; \
 	  else RUST_TEST_THREADS=6 $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
+
+# Counts, and not time: the same on a busy machine. What it is built of test-rust has built already, but for our own crates.
+check-instructions: ## Count the instructions of the hot paths with callgrind, and fail where one grew
+	@$(LOCAL)/install.sh valgrind
+	@$(PHASE) "count instructions" cargo run --locked -q -p e2e --bin check-instructions
+
+update-instructions: ## Make what is counted now the baseline
+	@$(LOCAL)/install.sh valgrind
+	@cargo run --locked -q -p e2e --bin check-instructions -- --update
 
 test-deploy: ## What is in deploy/, docker-compose.yml and the Dockerfile, beside the programs that `cargo build` made
 	@$(PHASE) "install what checks deploy/" $(LOCAL)/install.sh prometheus nats haproxy deploy
@@ -97,6 +106,29 @@ bench-formats: ## Bytes of an update in each format, and the time to make it
 bench-traces: ## What the spans of one evaluation cost, without an exporter and with nothing sampled
 	@$(LOCAL)/install.sh rust cc
 	@cargo run --locked -q --config 'profile.dev.package.promcast-runtime.opt-level=3' -p e2e --example trace-cost
+# The programs and the parts that a benchmark starts, and the benchmark itself: of the others each costs a link.
+BENCH_BUILD = cargo build --locked --release -p promcast-gateway -p promcast-poller -p dcgm-sim -p e2e \
+  $(addprefix --bin ,promcast-gateway promcast-poller dcgm-sim bench-part $@)
+
+bench-polling: ## 10,000 topics (TOPICS) at 15 s through one poller on one core: two minutes, two cores
+	@$(LOCAL)/install.sh rust cc nats
+	@$(BENCH_BUILD)
+	@target/release/bench-polling $(TOPICS)
+
+bench-e2e: ## Tick to socket through a real Prometheus and NATS, by part; more viewers, more gateways (PARTS: delay viewers gateways)
+	@$(LOCAL)/install.sh rust cc nats prometheus
+	@$(BENCH_BUILD)
+	@target/release/bench-e2e $(PARTS)
+
+bench-growth: ## How costs grow (PARTS: connections topics series replicas), with pictures in docs/images
+	@$(LOCAL)/install.sh rust cc nats
+	@$(BENCH_BUILD)
+	@target/release/bench-growth $(PARTS)
+
+bench-micro: ## Time of the pure parts, with criterion; FILTER says which
+	@$(LOCAL)/install.sh rust cc
+	@for crate in proto poller gateway; do \
+	  cargo bench --locked -q -p promcast-$$crate --bench micro -- --warm-up-time 0.5 --measurement-time 2 $(FILTER) || exit 1; done
 
 chaos: ## Fault after fault for MINUTES (30), in an order that SEED (1) gives; a report in target/chaos.md
 	@$(LOCAL)/install.sh rust cc prometheus nats haproxy faketime

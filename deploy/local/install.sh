@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # install.sh WHAT…: installs what is missing of prometheus, nats, chromium, nginx, haproxy, faketime, cc, curl, go (for one example
-# of the documentation), nchan, pushpin, h2load and ss (what `make bench` compares with and measures by), python (the test clients'
-# environment), deploy (what the tests of deploy/ check it with) and contract (what holds the descriptions of the interfaces to the
-# programs), and checks that rust and node are new enough. Silent about what is there already.
+# of the documentation), valgrind (for `make check-instructions`), nchan, pushpin, h2load and ss (what `make bench` compares with and
+# measures by), python (the test clients' environment), deploy (what the tests of deploy/ check it with) and contract (what holds
+# the descriptions of the interfaces to the programs), and checks that rust and node are new enough. Silent about what is there already.
 set -euo pipefail
 # shellcheck source=deploy/local/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -118,6 +118,12 @@ install_faketime() {
   have faketime || package faketime https://github.com/wolfcw/libfaketime faketime libfaketime
 }
 
+# It runs on Linux alone; elsewhere there is nothing to count with, which is said where it is needed.
+install_valgrind() {
+  if have valgrind || [ "$(uname)" = Darwin ]; then return 0; fi
+  package valgrind https://valgrind.org valgrind ""
+}
+
 install_nginx() {
   have nginx || {
     package nginx https://nginx.org nginx nginx
@@ -222,7 +228,7 @@ install_nats() {
   nats_is_new_enough || die "$BUILD/bin/nats-server is not $NATS_OLDEST or newer"
 }
 
-KNOWN='rust cc go curl prometheus nats nginx haproxy faketime chromium node python deploy contract nchan pushpin h2load ss'
+KNOWN='rust cc go curl prometheus nats nginx haproxy faketime valgrind chromium node python deploy contract nchan pushpin h2load ss'
 [ "$#" -gt 0 ] || die "say what to install: $KNOWN"
 for what in "$@"; do
   case " $KNOWN " in

@@ -67,8 +67,10 @@ fn unpackable(cause: String) -> Failed {
 /// Line breaks would end the line of the event. In JSON they stand between tokens alone (inside a string they are
 /// written `\n`), so a space is as good.
 fn one_line(json: &mut [u8]) {
-    for byte in json.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
-        *byte = b' ';
+    let mut from = 0;
+    while let Some(found) = json.get(from..).and_then(|rest| memchr::memchr2(b'\n', b'\r', rest)) {
+        json[from + found] = b' ';
+        from += found + 1;
     }
 }
 

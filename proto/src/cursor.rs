@@ -101,18 +101,23 @@ fn parse(digits: &str, radix: u32) -> Result<i64, Invalid> {
     }
 }
 
+/// Digits are found from the last to the first. They wait on the stack: this is done for each subscription of a connection
+/// at each of its events.
 fn push_base36(text: &mut String, number: i64) {
-    let mut digits = Vec::with_capacity(9);
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    const LONGEST: usize = 13;
+    let mut digits = [0; LONGEST];
+    let mut from = LONGEST;
     let mut rest = u64::try_from(number).unwrap_or_default();
     loop {
-        let digit = u32::try_from(rest % 36).unwrap_or_default();
-        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        from -= 1;
+        digits[from] = DIGITS[usize::try_from(rest % 36).unwrap_or_default()];
         rest /= 36;
         if rest == 0 {
             break;
         }
     }
-    text.extend(digits.into_iter().rev());
+    text.push_str(std::str::from_utf8(&digits[from..]).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -137,6 +142,13 @@ mod tests {
         let at = |millis: i64| Some(Tick::from_millis(1_764_000_000_000 + millis));
         let cursor = Cursor::new([at(10_000), at(0), None]);
         assert_eq!(cursor.encode().unwrap(), "midc26ts.0.7ps.-");
+    }
+
+    #[test]
+    fn the_longest_number_has_a_place() {
+        let mut text = String::new();
+        push_base36(&mut text, i64::MAX);
+        assert_eq!(i64::from_str_radix(&text, 36), Ok(i64::MAX));
     }
 
     #[test]

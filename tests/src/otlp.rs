@@ -49,6 +49,10 @@ pub struct Span {
     pub links: Vec<(String, String)>,
     /// Whether it says that it failed.
     pub failed: bool,
+    /// When it began, in nanoseconds since the epoch.
+    pub begin: u64,
+    /// When it ended, likewise.
+    pub end: u64,
     attributes: Vec<KeyValue>,
 }
 
@@ -62,6 +66,8 @@ impl Span {
             parent: hex(&sent.parent_span_id),
             links: sent.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
             failed: sent.status.is_some_and(|status| status.code == 2),
+            begin: sent.start_time_unix_nano,
+            end: sent.end_time_unix_nano,
             name: sent.name,
             attributes: sent.attributes,
         }

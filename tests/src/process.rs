@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 pub use rustix::process::Signal;
 
+use crate::measure;
 use crate::wait::{PATIENCE, within};
 
 /// Lines of output shown when a test fails.
@@ -106,28 +107,14 @@ impl Process {
         self.exit(PATIENCE).await;
     }
 
-    /// Bytes of memory that are resident now.
+    /// [`measure::rss`].
     pub fn resident_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.pid);
-        let status = std::fs::read_to_string(path).expect("a running process is in /proc");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kib.expect("VmRSS is in the status of a running process") * 1024
+        measure::rss(self.pid)
     }
 
-    /// Processor time used so far by its threads, user and system together (first field of `schedstat`, nanoseconds).
-    /// That of threads that have ended is not in it: meant for differences over a steady state.
-    ///
-    /// # Panics
-    /// Where the process is gone.
+    /// [`measure::cpu_time`].
     pub fn processor_time(&self) -> Duration {
-        let threads =
-            std::fs::read_dir(format!("/proc/{}/task", self.pid)).expect("a running process is in /proc");
-        let nanoseconds = threads.filter_map(|thread| {
-            let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            stat.split(' ').next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        measure::cpu_time(self.pid)
     }
 
     fn tail(&self) -> String {

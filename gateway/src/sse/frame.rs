@@ -163,7 +163,7 @@ impl Frame {
 
 /// An event of data that came from elsewhere.
 fn one_line(event: &'static str, data: &[u8], tick: Tick) -> Result<Rendered, Error> {
-    if data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+    if memchr::memchr2(b'\n', b'\r', data).is_some() {
         return Err(Error::LineBreak);
     }
     Ok(Rendered::event(event, data, tick))

@@ -143,7 +143,17 @@ fn read(status: u16, body: &[u8], fits: fn(&RawValue) -> bool) -> Result<Answer<
 }
 
 fn is_result(data: &RawValue) -> bool {
-    serde_json::from_str::<Data<'_>>(data.get()).is_ok_and(|data| data.result.get().starts_with('['))
+    let read = || serde_json::from_str::<Data<'_>>(data.get());
+    is_plainly_result(data.get()) || read().is_ok_and(|data| data.result.get().starts_with('['))
+}
+
+/// Whether some JSON begins as Prometheus itself writes results. To see that is enough, and to read a large one once more would
+/// cost as much as all else that is done with it.
+fn is_plainly_result(json: &str) -> bool {
+    let kind = json.strip_prefix(r#"{"resultType":""#).and_then(|rest| rest.split_once('"'));
+    kind.is_some_and(|(kind, rest)| {
+        matches!(kind, "vector" | "matrix" | "scalar" | "string") && rest.starts_with(r#","result":["#)
+    })
 }
 
 /// An error in the upstream's own words. The error types are those of Prometheus's `web/api/v1/api.go`; it is they
