@@ -86,7 +86,7 @@ impl Change {
     }
 
     fn of(before: u64, now: u64) -> Self {
-        let percent = 100.0 * (as_number(now) / as_number(before) - 1.0);
+        let percent = 100.0 * (as_number(now) - as_number(before)) / as_number(before);
         if percent > TOLERANCE {
             Self::Grown(percent)
         } else if percent < -TOLERANCE {

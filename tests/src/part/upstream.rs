@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_request_is_complete_with_its_body() {
-        let request = b"POST /api/v1/query HTTP/1.1\r\nhost: x\r\ncontent-length: 33\r\n\r\nquery=up&time=1764000003.007&timeo";
+        let request = b"POST /api/v1/query HTTP/1.1\r\nhost: x\r\ncontent-length: 34\r\n\r\nquery=up&time=1764000003.007&timeo";
         assert_eq!(complete(request), Some(request.len()));
         assert_eq!(complete(&request[..request.len() - 1]), None);
         assert_eq!(time(request), Some(1_764_000_003_007));
