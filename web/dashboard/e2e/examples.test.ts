@@ -169,10 +169,13 @@ test("tabs on the shared worker of the client's README have one connection, also
   );
 });
 
-/** How many pixels of a canvas have this colour. */
+/** How many pixels of a canvas have this colour. Read from a copy: Chromium warns of a canvas that is read often. */
 function inkOf([red, green, blue]: readonly [number, number, number]): number {
   const canvas = document.querySelector("canvas");
-  const { data } = canvas?.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
+  if (!canvas?.width || !canvas.height) return 0;
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy?.drawImage(canvas, 0, 0);
+  const { data } = copy?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
   let count = 0;
   for (let i = 0; i < data.length; i += 4) {
     if (data[i] === red && data[i + 1] === green && data[i + 2] === blue) count += 1;
