@@ -41,9 +41,12 @@ check-scripts:
 	@for script in $(SCRIPTS); do bash -n $$script || exit 1; done
 	@if command -v shellcheck >/dev/null; then shellcheck --external-sources $(SCRIPTS); fi
 
+# All at once: without its tests, a crate's dependencies would have other features, and be compiled again for the tests.
+BUILD := cargo build --locked --workspace --lib --bins --tests --examples
+
 # cargo-nextest reports better, where it is installed; documentation tests are cargo's own.
 test-rust:
-	@$(PHASE) "build" cargo build --locked --workspace
+	@$(PHASE) "build" $(BUILD)
 	@if cargo nextest --version >/dev/null 2>&1; then $(PHASE) "test" cargo nextest run --locked --workspace; \
 	  else RUST_TEST_THREADS=6 $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
 
@@ -76,7 +79,7 @@ test-web: ## Lint, check, test, build and weigh what is in TypeScript
 # Needs the programs that test-rust builds, or others in PROMCAST_BIN_DIR, and what test-web built.
 test-web-e2e: ## The dashboard in a browser and the examples of the documentation, on the real programs
 	@$(LOCAL)/install.sh go curl node python prometheus nats haproxy chromium
-	@$(PHASE) "build an example" cargo build --locked -p e2e --example stream
+	@$(PHASE) "build an example" $(BUILD)
 	@$(PHASE) "test the dashboard in a browser" npm run --silent test:e2e --prefix web/dashboard
 
 fmt: ## Format the code
