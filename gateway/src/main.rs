@@ -4,28 +4,20 @@ use std::process::ExitCode;
 
 use promcast_gateway::app::{self, App};
 use promcast_gateway::config::{Action, Config};
-use promcast_runtime::config::{Sources, complain, load};
+use promcast_runtime::config::{Sources, load};
 use promcast_runtime::lifecycle::Lifecycle;
-use promcast_runtime::{healthcheck, telemetry};
+use promcast_runtime::{executor, healthcheck, telemetry};
 use tikv_jemallocator::Jemalloc;
 
 /// Many small pieces that come and go with connections: docs/performance.md has what it saves.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let sources = Sources::of_process();
-    let config = match load::<Config>(&sources) {
-        Ok(config) => config,
-        Err(error) => return error.report(),
-    };
-    match start(config, &sources).await {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            ExitCode::FAILURE
-        }
+    match load(&sources) {
+        Ok(config) => executor::run(start(config, &sources)),
+        Err(error) => error.report(),
     }
 }
 

@@ -4,33 +4,25 @@ use std::process::ExitCode;
 
 use promcast_poller::app;
 use promcast_poller::config::{Action, Config};
-use promcast_runtime::config::{Sources, complain, load};
+use promcast_runtime::config::{Sources, load};
 use promcast_runtime::lifecycle::Lifecycle;
-use promcast_runtime::{healthcheck, telemetry};
+use promcast_runtime::{executor, healthcheck, telemetry};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let sources = Sources::of_process();
-    let config = match load::<Config>(&sources) {
-        Ok(config) => config,
-        Err(error) => return error.report(),
-    };
-    match start(&config, &sources).await {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            ExitCode::FAILURE
-        }
+    match load(&sources) {
+        Ok(config) => executor::run(start(config, &sources)),
+        Err(error) => error.report(),
     }
 }
 
-async fn start(config: &Config, sources: &Sources) -> Result<ExitCode, Box<dyn std::error::Error>> {
+async fn start(config: Config, sources: &Sources) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let telemetry = match config.action() {
-        Action::Check => return Ok(app::check(config)),
+        Action::Check => return Ok(app::check(&config)),
         Action::Healthcheck(health) => return Ok(healthcheck::run(config.admin_listen(), health).await),
         Action::Run => telemetry::init(&config.log, app::PROGRAM, &sources.env)?,
     };
-    let code = app::run(config, Lifecycle::new(app::GRACE)?).await?;
+    let code = app::run(&config, Lifecycle::new(app::GRACE)?).await?;
     telemetry.end().await;
     Ok(code)
 }

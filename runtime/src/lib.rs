@@ -7,6 +7,7 @@ pub mod admin;
 pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod executor;
 pub mod healthcheck;
 pub mod lifecycle;
 pub mod process;
