@@ -50,6 +50,24 @@ fn formats_that_are_asked_for_later_count() {
     assert!(bench.timeline.bytes() > 0);
 }
 
+#[test]
+fn what_came_early_and_had_no_room_is_told_at_once() {
+    let mut bench = Bench::new();
+    bench.timeline.limits.bytes = 1;
+    let (mut reader, _) = bench.attach(5, None);
+    bench.serve();
+    assert_eq!(bench.read(&mut reader), [Seen::Tick(-1_000)]);
+    // Another gateway's clock is ahead: it asked, so they come before they are due here.
+    for early in [4_000, 9_000, 14_000] {
+        assert!(bench.arrive(at(early), QUICK));
+    }
+    assert_eq!(
+        bench.read(&mut reader),
+        [Seen::Gap(4_000, 9_000, 2, GapReason::SlowConsumer), Seen::Tick(14_000)]
+    );
+    assert_eq!(bench.read(&mut reader), [], "what is to come is waited for");
+}
+
 /// An update of one series.
 fn update_json() -> Vec<u8> {
     let data = r#"{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1,"1"]}]}"#;
