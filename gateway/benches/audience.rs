@@ -68,7 +68,7 @@ impl Audience {
                 backfill: None,
                 signal,
                 vigil: None,
-                rhythm: Rhythm { heartbeat: DAY, comment: DAY, lifetime: DAY, drain: DAY },
+                rhythm: Arc::new(Rhythm { heartbeat: DAY, comment: DAY, lifetime: DAY, drain: DAY }),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
             })

@@ -141,7 +141,7 @@ impl App {
             fleet,
             reads: Reads::new(bus.clone(), clock.clone()),
             read_timeout: config.http.read_timeout,
-            rhythm: rhythm(config),
+            rhythm: Arc::new(rhythm(config)),
             gzip: config.stream.gzip,
             default_interval: config.stream.interval,
             replica,

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::auth::Sight;
-use crate::hub::{Feed, Resume, Signal};
+use crate::hub::{Feed, Note, Resume, Signal};
 use crate::metrics::Metrics;
 
 mod exodus;
@@ -31,14 +31,19 @@ use exodus::Exodus;
 
 /// The places for connections on this replica, and who has one. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     limits: Limits,
     places: Arc<Semaphore>,
-    open: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
-    exodus: Arc<OnceLock<Mutex<Exodus>>>,
-    leaving: Arc<AtomicBool>,
+    open: Mutex<OpenById>,
+    exodus: OnceLock<Mutex<Exodus>>,
+    leaving: AtomicBool,
     metrics: Metrics,
 }
+
+type OpenById = HashMap<Arc<str>, Arc<Entry>>;
 
 /// How much there may be.
 #[derive(Clone, Copy, Debug)]
@@ -91,9 +96,7 @@ struct Entry {
     opened: Tick,
     roster: Mutex<Roster>,
     changes: Mutex<Vec<Change>>,
-    changed: AtomicBool,
     signal: Arc<Signal>,
-    closed: AtomicBool,
 }
 
 /// A topic that a stream reads.
@@ -129,8 +132,9 @@ impl std::fmt::Debug for Change {
 /// The place of one connection; dropping it frees the place.
 #[derive(Debug)]
 pub struct Connection {
-    id: String,
+    id: Arc<str>,
     entry: Arc<Entry>,
+    signal: Arc<Signal>,
     all: Connections,
     since: Instant,
     _place: OwnedSemaphorePermit,
@@ -162,67 +166,65 @@ impl Connections {
     /// Room for so many.
     pub fn new(limits: Limits, metrics: Metrics) -> Self {
         let limits = Limits { subscriptions: limits.subscriptions.min(SUBSCRIPTIONS_MAX), ..limits };
-        Self {
+        Self(Arc::new(Shared {
             limits,
             places: Arc::new(Semaphore::new(limits.all)),
-            open: Arc::default(),
-            exodus: Arc::default(),
-            leaving: Arc::default(),
+            open: Mutex::default(),
+            exodus: OnceLock::new(),
+            leaving: AtomicBool::new(false),
             metrics,
-        }
+        }))
     }
 
     /// How much there may be.
     pub fn limits(&self) -> Limits {
-        self.limits
+        self.0.limits
     }
 
     /// Takes a place, unless all are taken, or all that one user may have. Nobody is evicted for a newcomer.
     pub fn open(&self, opening: Opening) -> Result<Connection, Full> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Full::Replica)?;
+        let place = self.0.places.clone().try_acquire_owned().map_err(|_| Full::Replica)?;
         let Opening { id, user, sight, opened, roster, signal } = opening;
         {
-            let mut open = self.open.lock();
-            self.limits.check(&open, user.as_deref(), &id, &roster)?;
+            let mut open = self.0.open.lock();
+            self.0.limits.check(&open, user.as_deref(), &id, &roster)?;
             let entry = Entry {
                 user,
                 sight,
                 opened,
                 roster: Mutex::new(roster),
                 changes: Mutex::default(),
-                changed: AtomicBool::new(false),
-                signal,
-                closed: AtomicBool::new(false),
+                signal: signal.clone(),
             };
-            let entry = Arc::new(entry);
-            open.insert(id.clone(), entry.clone());
-            self.metrics.active_connections.inc();
-            Ok(Connection { id, entry, all: self.clone(), since: Instant::now(), _place: place })
+            let (id, entry) = (Arc::from(id), Arc::new(entry));
+            open.insert(Arc::clone(&id), entry.clone());
+            self.0.metrics.active_connections.inc();
+            Ok(Connection { id, entry, signal, all: self.clone(), since: Instant::now(), _place: place })
         }
     }
 
     /// Tells all, and whoever comes after, that the replica goes away when `soft` is cancelled.
     pub async fn leave_with(self, soft: CancellationToken) {
         soft.cancelled().await;
-        self.leaving.store(true, Ordering::Release);
-        self.open.lock().values().for_each(|entry| entry.signal.wake());
+        self.0.leaving.store(true, Ordering::Release);
+        self.0.open.lock().values().for_each(|entry| entry.signal.wake());
     }
 
     /// The connections that are open, of one user or, without a name, of all.
     pub fn list(&self, user: Option<&str>) -> Vec<control::Connection> {
-        let open = self.open.lock();
+        let open = self.0.open.lock();
         open.iter().filter(|(_, entry)| entry.is_of(user)).map(|(id, entry)| entry.describe(id)).collect()
     }
 
     /// Ends a connection, of one user or, without a name, of anybody. False where it is not here.
     pub fn close(&self, id: &str, user: Option<&str>) -> bool {
-        let entry = self.open.lock().get(id).cloned().filter(|entry| entry.is_of(user));
+        let entry = self.0.open.lock().get(id).cloned().filter(|entry| entry.is_of(user));
         entry.inspect(|entry| entry.close()).is_some()
     }
 
     /// A connection of this user, to change it; nothing where it is not here.
     pub fn find(&self, id: &str, user: Option<&str>) -> Option<Open> {
-        let entry = self.open.lock().get(id).cloned().filter(|entry| entry.is_of(user))?;
+        let entry = self.0.open.lock().get(id).cloned().filter(|entry| entry.is_of(user))?;
         Some(Open { id: id.to_owned(), entry, all: self.clone() })
     }
 }
@@ -240,31 +242,24 @@ impl Open {
         add: &[Wish],
         join: impl FnOnce(Diff, &Arc<Signal>) -> Change,
     ) -> Result<(), Unchanged> {
-        let open = self.all.open.lock();
-        if !open.contains_key(&self.id) {
+        let open = self.all.0.open.lock();
+        if !open.contains_key(self.id.as_str()) {
             return Err(Unchanged::Ended);
         }
-        let next = self.entry.roster.lock().amend(remove, add, self.all.limits.subscriptions);
+        let next = self.entry.roster.lock().amend(remove, add, self.all.0.limits.subscriptions);
         let (next, diff) = next?;
-        self.all.limits.check_topics(&open, self.entry.user.as_deref(), &self.id, &next)?;
+        self.all.0.limits.check_topics(&open, self.entry.user.as_deref(), &self.id, &next)?;
         *self.entry.roster.lock() = next;
         // Still under the lock: changes come to the stream in the order in which they were decided.
         self.entry.changes.lock().push(join(diff, &self.entry.signal));
-        self.entry.changed.store(true, Ordering::Release);
-        self.entry.signal.wake();
+        self.entry.signal.leave(Note::Changes);
         Ok(())
     }
 }
 
 impl Limits {
     /// Whether one more of its user is within the limits; where nobody is told apart there are none.
-    fn check(
-        &self,
-        open: &HashMap<String, Arc<Entry>>,
-        user: Option<&str>,
-        id: &str,
-        roster: &Roster,
-    ) -> Result<(), Full> {
+    fn check(&self, open: &OpenById, user: Option<&str>, id: &str, roster: &Roster) -> Result<(), Full> {
         if user.is_some() && open.values().filter(|entry| entry.is_of(user)).count() >= self.user {
             return Err(Full::User);
         }
@@ -274,7 +269,7 @@ impl Limits {
     /// Whether the user may stream the topics of `roster` on connection `id`, besides those of their others.
     fn check_topics(
         &self,
-        open: &HashMap<String, Arc<Entry>>,
+        open: &OpenById,
         user: Option<&str>,
         id: &str,
         roster: &Roster,
@@ -283,7 +278,7 @@ impl Limits {
             return Ok(());
         }
         let mut topics: HashSet<_> = roster.keys().collect();
-        for (_, entry) in open.iter().filter(|(other, entry)| *other != id && entry.is_of(user)) {
+        for (_, entry) in open.iter().filter(|(other, entry)| &***other != id && entry.is_of(user)) {
             topics.extend(entry.roster.lock().keys());
         }
         if topics.len() > self.user_topics { Err(Full::UserTopics) } else { Ok(()) }
@@ -292,8 +287,7 @@ impl Limits {
 
 impl Entry {
     fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.signal.wake();
+        self.signal.leave(Note::Closed);
     }
 
     /// Whether it is that user's; everything is somebody's where none is named.
@@ -314,7 +308,7 @@ impl Entry {
 impl Connection {
     /// What its stream is to do otherwise, in the order in which that was decided.
     pub fn changes(&self) -> Vec<Change> {
-        if self.entry.changed.swap(false, Ordering::AcqRel) {
+        if self.signal.take_note(Note::Changes) {
             std::mem::take(&mut *self.entry.changes.lock())
         } else {
             Vec::new()
@@ -324,29 +318,31 @@ impl Connection {
     /// When to leave, now that all do: each has a slot of its own in the window, so that no second sees more than its share of
     /// those who come to the other replicas.
     pub fn leave(&self, window: Duration) -> Instant {
-        let begin = || Mutex::new(Exodus::of(u32::try_from(self.all.open.lock().len()).unwrap_or(u32::MAX)));
-        let mut exodus = self.all.exodus.get_or_init(begin).lock();
+        let begin =
+            || Mutex::new(Exodus::of(u32::try_from(self.all.0.open.lock().len()).unwrap_or(u32::MAX)));
+        let mut exodus = self.all.0.exodus.get_or_init(begin).lock();
         exodus.turn(window, rand::rng().random_range(0.0..1.0))
     }
 
     /// Whether somebody closed the connection.
     pub fn is_closed(&self) -> bool {
-        self.entry.closed.load(Ordering::Acquire)
+        self.signal.has(Note::Closed)
     }
 
     /// Whether the replica goes away.
     pub fn is_leaving(&self) -> bool {
-        self.all.leaving.load(Ordering::Acquire)
+        self.all.0.leaving.load(Ordering::Acquire)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.all.open.lock().remove(&self.id);
-        self.all.metrics.active_connections.dec();
+        let metrics = &self.all.0.metrics;
+        self.all.0.open.lock().remove(&self.id);
+        metrics.active_connections.dec();
         let lived = self.since.elapsed().as_secs_f64();
-        self.all.metrics.connection_duration.observe(lived);
-        info!(connection.id = self.id, user = self.entry.user.as_deref(), seconds = lived, "stream closed");
+        metrics.connection_duration.observe(lived);
+        info!(connection.id = &*self.id, user = self.entry.user.as_deref(), seconds = lived, "stream closed");
     }
 }
 

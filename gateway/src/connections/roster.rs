@@ -27,8 +27,13 @@ impl Seen {
         self.0.store(tick.millis(), Ordering::Relaxed);
     }
 
+    /// What was noted last; before all time where nothing was.
+    pub(crate) fn last(&self) -> Tick {
+        Tick::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
     fn tick(&self) -> Option<Tick> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|last| *last >= 0).map(Tick::from_millis)
+        Some(self.last()).filter(|last| last.millis() >= 0)
     }
 }
 

@@ -119,7 +119,7 @@ async fn start(
         backfill: backfill.map(|depth| (state.backfill.clone(), depth)),
         signal,
         vigil,
-        rhythm: state.rhythm,
+        rhythm: state.rhythm.clone(),
         clock: state.clock.clone(),
         metrics: state.metrics.clone(),
     });

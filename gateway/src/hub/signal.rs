@@ -1,4 +1,7 @@
-//! How topics wake a connection: which of its subscriptions may have something to read, and whoever drives its stream.
+//! How a connection is woken, and why: which of its subscriptions may have something to read, and what else there is to do.
+//!
+//! All that an event asks of a connection is here, side by side: with thousands of them, each place in memory that is looked at costs
+//! more than what is done with it.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,12 +18,30 @@ pub use nudge::Nudge;
 
 use calls::Calls;
 
-/// One bit for each subscription of a connection, and who reads them: a task, or a shard, which has many connections.
+/// Of so many the memory is fetched side by side.
+const AHEAD: usize = 32;
+
+/// One bit for each subscription of a connection, notes of what else there is, and who looks at them: a task, or a shard, which has
+/// many connections.
 #[derive(Debug, Default)]
 pub struct Signal {
     places: AtomicU32,
+    notes: AtomicU8,
     waker: AtomicWaker,
     seat: OnceLock<Seat>,
+}
+
+/// What a connection finds besides its topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The socket takes bytes again, or has some.
+    Socket,
+    /// Whether its access goes on may have been decided.
+    Access,
+    /// Its subscriptions change.
+    Changes,
+    /// Somebody closed it.
+    Closed,
 }
 
 /// Where a shard finds the connection again.
@@ -40,21 +61,50 @@ impl Signal {
     }
 
     /// The same for many, whose shards are called once for a crowd of them.
-    pub fn raise_all<'a>(listeners: impl Iterator<Item = (&'a Self, u8)>, lane: Lane) {
+    pub fn raise_all<'a>(mut listeners: impl Iterator<Item = (&'a Self, u8)>, lane: Lane) {
         let mut calls = Calls::new(lane);
-        for (signal, place) in listeners {
-            signal.note(place);
-            match signal.seat.get() {
-                Some(seat) if seat.is_new_in(lane) => calls.add(&seat.lanes, seat.number),
-                Some(_) => {}
-                None => signal.waker.wake(),
+        let mut next = Vec::with_capacity(AHEAD);
+        loop {
+            next.extend(listeners.by_ref().take(AHEAD));
+            if next.is_empty() {
+                return calls.end();
+            }
+            // Memory that is in no cache comes for all of them at once, and not for one after the other.
+            std::hint::black_box(next.iter().fold(0, |sum: u8, (signal, _)| sum.wrapping_add(signal.look())));
+            for (signal, place) in next.drain(..) {
+                signal.note(place);
+                match signal.seat.get() {
+                    Some(seat) if seat.is_new_in(lane) => calls.add(&seat.lanes, seat.number),
+                    Some(_) => {}
+                    None => signal.waker.wake(),
+                }
             }
         }
-        calls.end();
+    }
+
+    /// What it is means nothing.
+    fn look(&self) -> u8 {
+        self.notes.load(Ordering::Relaxed)
     }
 
     fn note(&self, place: u8) {
         self.places.fetch_or(1u32.checked_shl(u32::from(place)).unwrap_or_default(), Ordering::Release);
+    }
+
+    /// Leaves a note, and wakes whoever reads it.
+    pub fn leave(&self, note: Note) {
+        self.notes.fetch_or(note.bit(), Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether there is this note, which stays.
+    pub fn has(&self, note: Note) -> bool {
+        self.notes.load(Ordering::Acquire) & note.bit() != 0
+    }
+
+    /// Whether there is this note, which is then gone.
+    pub fn take_note(&self, note: Note) -> bool {
+        self.has(note) && self.notes.fetch_and(!note.bit(), Ordering::AcqRel) & note.bit() != 0
     }
 
     /// There is something else to do.
@@ -89,9 +139,20 @@ impl Signal {
         }
     }
 
+    /// Whether no place is raised, and there is no note.
+    pub fn is_quiet(&self) -> bool {
+        self.places.load(Ordering::Acquire) == 0 && self.notes.load(Ordering::Acquire) == 0
+    }
+
     /// The places that were raised since the last call, one bit each.
     pub fn take(&self) -> u32 {
         self.places.swap(0, Ordering::Acquire)
+    }
+}
+
+impl Note {
+    fn bit(self) -> u8 {
+        1 << self as u8
     }
 }
 

@@ -49,8 +49,8 @@ impl Batch {
     }
 
     /// One more piece.
-    pub(super) fn push(&mut self, piece: &Piece) {
-        self.add(piece.chunk().clone());
+    pub(super) fn push(&mut self, piece: Piece) {
+        self.add(piece.into_chunk());
     }
 
     /// It is the end of the body.
@@ -152,7 +152,7 @@ mod tests {
                 batch.clear();
                 for size in sizes {
                     let bytes = "x".repeat(size);
-                    batch.push(&Piece::new(bytes.as_bytes()));
+                    batch.push(Piece::new(bytes.as_bytes()));
                     expected.extend_from_slice(format!("{size:x}\r\n{bytes}\r\n").as_bytes());
                 }
                 if index == last {
@@ -175,7 +175,7 @@ mod tests {
     fn a_batch_holds_as_many_pieces_as_the_system_is_given_at_once() {
         let (mut batch, piece) = (Batch::default(), Piece::new(b"x"));
         while !batch.is_full() {
-            batch.push(&piece);
+            batch.push(piece.clone());
         }
         batch.end();
         let (mut rest, socket) = (VecDeque::new(), Socket::new(vec![usize::MAX]));

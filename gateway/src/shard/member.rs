@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use promcast_runtime::lifecycle::Hold;
+use rustix::io::Errno;
 use rustix::net::{self, SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Sink, write_rest};
 use super::{Settings, Taken};
-use crate::hub::{Lane, Now, Nudge};
+use crate::hub::{Lane, Note, Now, Nudge};
 use crate::sse::Stream;
 
 /// A client that has got its stream has nothing to say. One that says so much is cut.
@@ -59,7 +60,7 @@ impl Member {
         Self {
             socket,
             waker: Waker::from(signal.clone()),
-            nudge: Nudge::new(Arc::clone(signal)),
+            nudge: Nudge::new(Arc::clone(signal), Note::Socket),
             stream,
             rest: VecDeque::from([head]),
             blocked: None,
@@ -68,6 +69,11 @@ impl Member {
             heard: 0,
             _hold: hold,
         }
+    }
+
+    /// Reads a word of each place in memory that a visit reads. What it is means nothing.
+    pub(super) fn look(&self) -> u64 {
+        self.stream.look().wrapping_add(self.heard as u64).wrapping_add(self.rest.len() as u64)
     }
 
     /// Does what there is to do, as far as the socket lets it. It has come in this lane. `batch` is empty.
@@ -79,7 +85,7 @@ impl Member {
         settings: &Settings,
     ) -> Result<(), Gone> {
         self.stream.signal().visited(lane);
-        if self.nudge.take() {
+        if self.stream.signal().take_note(Note::Socket) {
             self.listen()?;
             self.flush(now.mono, settings)?;
         }
@@ -119,7 +125,7 @@ impl Member {
         let mut cx = Context::from_waker(&self.waker);
         while !batch.is_full() {
             match self.stream.next(&mut cx, now) {
-                Poll::Ready(Some(piece)) => batch.push(&piece),
+                Poll::Ready(Some(piece)) => batch.push(piece),
                 Poll::Ready(None) => {
                     self.ended = true;
                     return batch.end();
@@ -187,7 +193,15 @@ struct Socket<'a>(&'a TcpStream);
 
 impl Socket<'_> {
     /// A socket that would block has taken nothing.
-    fn attempt(&self, send: impl FnOnce() -> rustix::io::Result<usize>) -> io::Result<usize> {
+    fn attempt(&self, send: impl Fn() -> rustix::io::Result<usize>) -> io::Result<usize> {
+        match send() {
+            // The runtime learns by itself that it has to wait for the socket: with another try, which it watches.
+            Err(Errno::AGAIN | Errno::INTR) => self.attempt_watched(send),
+            written => Ok(written?),
+        }
+    }
+
+    fn attempt_watched(&self, send: impl Fn() -> rustix::io::Result<usize>) -> io::Result<usize> {
         match self.0.try_io(Interest::WRITABLE, || send().map_err(io::Error::from)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             written => written,

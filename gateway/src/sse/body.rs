@@ -41,6 +41,10 @@ impl http_body::Body for Body {
         if pressure.is_blocked(cx) {
             return Poll::Pending;
         }
+        // The library asks again after each event, which should cost no look at clocks and topics.
+        if stream.is_quiet() && timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
         loop {
             let now = stream.now();
             if let Poll::Ready(piece) = stream.next(cx, now) {

@@ -18,19 +18,21 @@ pub enum Coding {
 /// Pieces that wait to be sent.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    pieces: VecDeque<Piece>,
+    /// The first of them. Mostly it is the only one, and needs no memory elsewhere.
+    first: Option<Piece>,
+    /// Those behind it.
+    others: VecDeque<Piece>,
     gzip: Option<Box<Gzip>>,
 }
 
 impl Outbox {
     /// Empty but for what the coding begins with.
     pub(super) fn new(coding: Coding) -> Self {
-        match coding {
-            Coding::Identity => Self { pieces: VecDeque::with_capacity(1), gzip: None },
-            Coding::Gzip => {
-                Self { pieces: VecDeque::from([Piece::new(&gzip::HEAD)]), gzip: Some(Box::default()) }
-            }
-        }
+        let (first, gzip) = match coding {
+            Coding::Identity => (None, None),
+            Coding::Gzip => (Some(Piece::new(&gzip::HEAD)), Some(Box::default())),
+        };
+        Self { first, others: VecDeque::new(), gzip }
     }
 
     /// A text that others send as well.
@@ -53,23 +55,27 @@ impl Outbox {
 
     /// Nothing comes behind it.
     pub(super) fn end(&mut self) {
-        if let Some(gzip) = &self.gzip {
-            self.pieces.push_back(gzip.end());
+        if let Some(end) = self.gzip.as_ref().map(|gzip| gzip.end()) {
+            self.push(end);
         }
     }
 
     fn push(&mut self, piece: Piece) {
-        if !piece.is_empty() {
-            self.pieces.push_back(piece);
+        if piece.is_empty() {
+            return;
+        }
+        match &self.first {
+            None => self.first = Some(piece),
+            Some(_) => self.others.push_back(piece),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.first.is_none()
     }
 
     /// The next piece.
     pub(super) fn pop(&mut self) -> Option<Piece> {
-        self.pieces.pop_front()
+        std::mem::replace(&mut self.first, self.others.pop_front())
     }
 }

@@ -45,6 +45,11 @@ impl Piece {
         &self.chunk
     }
 
+    /// The chunk, for whoever sends it.
+    pub fn into_chunk(self) -> Bytes {
+        self.chunk
+    }
+
     /// The bytes themselves.
     pub fn bare(&self) -> &[u8] {
         let end = self.chunk.len().saturating_sub(CRLF.len());

@@ -120,9 +120,21 @@ impl Places {
         self.raised |= bit(place);
     }
 
+    /// Reads a word of each place in memory that an event of the first place reads. What it is means nothing.
+    pub(super) fn look(&self) -> u64 {
+        let Some(Some(place)) = self.places.first() else { return 0 };
+        let words = [place.since, place.feed.read_up_to(), place.seen.last()];
+        words.iter().fold(u64::from(self.read), |sum, word| sum.wrapping_add(word.millis().unsigned_abs()))
+    }
+
     /// How far each place has been read, as the client sends it back.
     pub(super) fn cursor(&self) -> Option<String> {
         Cursor::new(self.places.iter().map(|place| place.as_ref().and_then(|place| place.last))).encode()
+    }
+
+    /// Whether there is nothing to read, and nobody said that there is something else.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.raised | self.fetching == 0 && self.signal.is_quiet()
     }
 
     /// Queues one event, if there is one.

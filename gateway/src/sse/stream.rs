@@ -18,7 +18,7 @@ use super::{Format, event};
 use crate::auth::Vigil;
 use crate::backfill::Backfill;
 use crate::connections::{Change, Connection, Joined};
-use crate::hub::{Now, Signal};
+use crate::hub::{Note, Now, Signal};
 use crate::metrics::{ConnectionError, Metrics, Sent};
 
 /// Clients wait between one and three seconds before they come back, each another time.
@@ -60,7 +60,7 @@ pub struct Parts {
     /// Watches over the caller's access, where anybody's is watched over.
     pub vigil: Option<Vigil>,
     /// How it behaves over time.
-    pub rhythm: Rhythm,
+    pub rhythm: Arc<Rhythm>,
     /// The time of day.
     pub clock: Clock,
     /// Where events are counted.
@@ -74,7 +74,7 @@ pub struct Stream {
     signal: Arc<Signal>,
     clock: Clock,
     metrics: Metrics,
-    rhythm: Rhythm,
+    rhythm: Arc<Rhythm>,
     out: Outbox,
     last_sent: Instant,
     next_heartbeat: Instant,
@@ -117,11 +117,11 @@ impl Stream {
             signal,
             clock,
             metrics,
-            rhythm,
             out: Outbox::new(coding),
             last_sent: now,
             next_heartbeat: now + rhythm.heartbeat,
             end: now + rhythm.lifetime.mul_f64(rand::rng().random_range(0.8..=1.0)),
+            rhythm,
             end_code: ShutdownCode::MaxLifetime,
             ended: false,
         };
@@ -133,6 +133,13 @@ impl Stream {
     /// What stands for it where it is woken.
     pub fn signal(&self) -> &Arc<Signal> {
         &self.signal
+    }
+
+    /// Reads a word of each place in memory that an event reads. What it is means nothing.
+    pub(crate) fn look(&self) -> u64 {
+        u64::from(self.signal.has(Note::Closed))
+            .wrapping_add(self.places.look())
+            .wrapping_add(u64::from(self.ended))
     }
 
     /// Now, for [`Stream::next`].
@@ -153,6 +160,11 @@ impl Stream {
             None if !self.ended => Poll::Pending,
             piece => Poll::Ready(piece),
         }
+    }
+
+    /// Whether nothing has happened since it had no more to say. Its time may have come all the same.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.out.is_empty() && !self.ended && self.places.is_quiet() && !self.connection.is_leaving()
     }
 
     /// When there is something to say though nothing happens.
@@ -189,7 +201,7 @@ impl Stream {
         }
         if self.connection.is_closed() {
             self.end_code = ShutdownCode::ClosedByRequest;
-        } else if let Some(code) = self.vigil.as_mut().and_then(Watch::take) {
+        } else if let Some(code) = self.vigil.as_mut().and_then(|vigil| vigil.take(&self.signal)) {
             self.end_code = code;
             self.metrics.connection_error(ConnectionError::AccessEnded).inc();
         } else if now.mono < self.end {

@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::hub::{Nudge, Signal};
+use crate::hub::{Note, Nudge, Signal};
 
-/// A future whose waking is told from all else that wakes its stream: an event costs it nothing.
+/// A future whose waking is told from all else that wakes its stream: an event costs it nothing. A stream has one.
 pub(super) struct Watch<T> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     nudge: Nudge,
@@ -15,12 +15,12 @@ pub(super) struct Watch<T> {
 impl<T> Watch<T> {
     /// Watches a future for the stream with this signal.
     pub(super) fn new(future: impl Future<Output = T> + Send + 'static, signal: Arc<Signal>) -> Self {
-        Self { future: Box::pin(future), nudge: Nudge::new(signal) }
+        Self { future: Box::pin(future), nudge: Nudge::new(signal, Note::Access) }
     }
 
-    /// What it has come to, if it has. Not to be called again then.
-    pub(super) fn take(&mut self) -> Option<T> {
-        if !self.nudge.take() {
+    /// What it has come to, if it has; `signal` is its stream's. Not to be called again then.
+    pub(super) fn take(&mut self, signal: &Signal) -> Option<T> {
+        if !signal.take_note(Note::Access) {
             return None;
         }
         match self.future.as_mut().poll(&mut Context::from_waker(self.nudge.waker())) {

@@ -1,49 +1,41 @@
-//! A waker that a connection tells from all else that wakes it.
+//! A waker that leaves a note, by which a connection tells it from all else that wakes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
-use super::Signal;
+use super::{Note, Signal};
 
-/// Wakes a connection, and leaves a note that it was this which did.
+/// Wakes a connection with a note.
 #[derive(Debug)]
 pub struct Nudge {
-    note: Arc<Note>,
     waker: Waker,
 }
 
 #[derive(Debug)]
-struct Note {
-    left: AtomicBool,
+struct Leave {
+    note: Note,
     signal: Arc<Signal>,
 }
 
 impl Nudge {
-    /// For the connection with this signal. There is a note from the start, for nothing has been looked at yet.
-    pub fn new(signal: Arc<Signal>) -> Self {
-        let note = Arc::new(Note { left: AtomicBool::new(true), signal });
-        Self { waker: Waker::from(note.clone()), note }
+    /// For the connection with this signal. The note is there from the start, for nothing has been looked at yet.
+    pub fn new(signal: Arc<Signal>, note: Note) -> Self {
+        signal.leave(note);
+        Self { waker: Waker::from(Arc::new(Leave { note, signal })) }
     }
 
-    /// What wakes the connection with a note.
+    /// What wakes the connection.
     pub fn waker(&self) -> &Waker {
         &self.waker
     }
-
-    /// Whether there is a note, which is then gone.
-    pub fn take(&self) -> bool {
-        self.note.left.load(Ordering::Relaxed) && self.note.left.swap(false, Ordering::AcqRel)
-    }
 }
 
-impl Wake for Note {
+impl Wake for Leave {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.left.store(true, Ordering::Release);
-        Signal::wake(&self.signal);
+        self.signal.leave(self.note);
     }
 }

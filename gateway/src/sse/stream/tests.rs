@@ -86,12 +86,12 @@ impl Bench {
             backfill: None,
             signal,
             vigil: None,
-            rhythm: Rhythm {
+            rhythm: Arc::new(Rhythm {
                 heartbeat: Duration::from_secs(30),
                 comment: Duration::from_secs(15),
                 lifetime: Duration::from_secs(1800),
                 drain: Duration::from_secs(20),
-            },
+            }),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         });
