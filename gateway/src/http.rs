@@ -37,6 +37,7 @@ mod connection;
 mod conversation;
 mod credentials;
 mod description;
+mod gathered;
 mod handover;
 mod listener;
 mod pages;
@@ -49,6 +50,7 @@ mod span;
 mod stream;
 mod ticket;
 pub mod tls;
+mod together;
 
 pub use client::TrustedProxies;
 pub use credentials::Cookie;
@@ -91,7 +93,7 @@ pub struct State {
     /// How long that may take.
     pub read_timeout: Duration,
     /// How streams behave over time.
-    pub rhythm: Rhythm,
+    pub rhythm: Arc<Rhythm>,
     /// Whether they are compressed for clients that take that.
     pub gzip: bool,
     /// The interval where the client names none.

@@ -1,6 +1,7 @@
 //! HTTP/1.1 and HTTP/2 on one connection, until the client leaves, or its socket is handed over to a shard.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use axum::http::{Method, Request, Version};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use promcast_runtime::clock::Clock;
 use promcast_runtime::lifecycle::Tasks;
@@ -26,8 +27,10 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use super::client::Peer;
+use super::gathered::gather;
 use super::handover::{self, Offer};
 use super::socket::Watched;
+use super::together::{Newcomers, Together};
 use crate::connections::Pressure;
 use crate::shard::{Shards, Taken};
 use crate::sse::Stream;
@@ -106,16 +109,18 @@ impl Conversation {
     pub(super) async fn hold(self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let answers = self.answers.clone();
         let service = hyper::service::service_fn(move |request| answers.clone().answer(request, None));
-        let mut builder = builder();
+        let (newcomers, (socket, sheaf)) = (Newcomers::default(), gather(socket));
+        let mut builder = builder(newcomers.clone());
         builder.http1().keep_alive(!self.newcomer);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+        let mut together = Together::new(newcomers, sheaf);
         let served = tokio::select! {
-            served = connection.as_mut() => served,
+            served = poll_fn(|cx| together.poll(cx, connection.as_mut())) => served,
             () = self.silent() => return debug!("a client asked for nothing"),
             () = self.leave() => {
                 // Idle connections close now, the others with the end of their stream.
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                poll_fn(|cx| together.poll(cx, connection.as_mut())).await
             }
         };
         if let Err(error) = served {
@@ -192,8 +197,8 @@ impl Conversation {
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(newcomers: Newcomers) -> auto::Builder<Newcomers> {
+    let mut builder = auto::Builder::new(newcomers);
     builder
         .http1()
         .timer(TokioTimer::new())
