@@ -7,7 +7,6 @@
 pub mod client;
 pub mod cores;
 pub mod limit;
-pub mod machine;
 pub mod mark;
 pub mod meter;
 pub mod options;
@@ -18,5 +17,4 @@ pub mod sample;
 pub mod server;
 pub mod session;
 mod special;
-pub mod stats;
 pub mod suite;

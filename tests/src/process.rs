@@ -107,9 +107,9 @@ impl Process {
         self.exit(PATIENCE).await;
     }
 
-    /// [`measure::rss`].
+    /// [`measure::resident`].
     pub fn resident_bytes(&self) -> u64 {
-        measure::rss(self.pid)
+        measure::resident(self.pid)
     }
 
     /// [`measure::cpu_time`].

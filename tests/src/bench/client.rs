@@ -1,4 +1,4 @@
-//! The load client: one thread, one epoll, thousands of streams; it counts each event of each connection.
+//! The load client: one thread, an epoll for each channel, thousands of streams; it counts each event of each connection.
 
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::io::Errno;
 use rustix::net;
 
@@ -23,8 +23,9 @@ pub use tally::{Faults, Tally};
 /// Bytes that are read from a socket at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// Events of sockets that are looked at before the clock is.
-const BATCH: usize = 256;
+/// Sockets of a channel that are read before the clock is looked at, and before those of the next channel have their turn: the few
+/// of a small channel do not wait at the client for the many of a large one.
+const BATCH: usize = 64;
 
 /// Connections that wait for their answer at a time while many are opened. Below the accept queues of all servers.
 const OPENING: usize = 100;
@@ -87,7 +88,7 @@ pub struct Outcome {
 /// All connections.
 #[derive(Debug)]
 pub struct Client {
-    epoll: OwnedFd,
+    epolls: Vec<OwnedFd>,
     connections: Vec<Connection>,
     tallies: Vec<Tally>,
     buffer: Vec<u8>,
@@ -99,8 +100,9 @@ impl Client {
     /// # Errors
     /// The system's.
     pub fn new(channels: usize) -> rustix::io::Result<Self> {
+        let epolls = std::iter::repeat_with(|| epoll::create(epoll::CreateFlags::CLOEXEC)).take(channels);
         Ok(Self {
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            epolls: epolls.collect::<Result<_, _>>()?,
             connections: Vec::new(),
             tallies: std::iter::repeat_with(Tally::default).take(channels).collect(),
             buffer: vec![0; BUFFER],
@@ -118,7 +120,8 @@ impl Client {
             let socket = connection::open(way)?;
             let index = self.connections.len();
             let data = epoll::EventData::new_u64(index as u64);
-            epoll::add(&self.epoll, &socket, data, epoll::EventFlags::IN | epoll::EventFlags::RDHUP)?;
+            let epoll = self.epolls.get(way.channel).ok_or(Errno::INVAL)?;
+            epoll::add(epoll, &socket, data, epoll::EventFlags::IN | epoll::EventFlags::RDHUP)?;
             let base = self.tally(way.channel).map_or(0, Tally::join);
             self.connections.push(Connection::new(socket, way, base));
             waiting.push_back(index);
@@ -154,7 +157,8 @@ impl Client {
         let mut ports = Vec::new();
         for connection in self.connections.iter_mut().take(count) {
             let Some(socket) = connection.socket() else { continue };
-            epoll::delete(&self.epoll, socket)?;
+            let epoll = self.epolls.get(connection.channel()).ok_or(Errno::INVAL)?;
+            epoll::delete(epoll, socket)?;
             let address =
                 SocketAddrV4::try_from(net::getsockname(socket)?).map_err(|_| Errno::AFNOSUPPORT)?;
             ports.push(address.port());
@@ -232,26 +236,56 @@ impl Client {
         self.tallies.iter().map(Tally::faults).fold(Faults::default(), |sum, faults| sum + faults)
     }
 
-    /// Waits for bytes so long at most, and reads what is there.
+    /// Waits for bytes so long at most, and reads some of what is there.
     pub(crate) fn poll(&mut self, pause: Duration) -> rustix::io::Result<()> {
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.subsec_nanos()) };
-        let mut ready = Vec::with_capacity(BATCH);
-        match epoll::wait(&self.epoll, spare_capacity(&mut ready), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
+        if let [only] = self.epolls.as_slice() {
+            let ready = ready(only, timeout)?;
+            return self.read(&ready);
         }
-        for event in &ready {
+        let mut idle = true;
+        for channel in 0..self.epolls.len() {
+            let Some(epoll) = self.epolls.get(channel) else { continue };
+            let ready = ready(epoll, Timespec::default())?;
+            idle &= ready.is_empty();
+            self.read(&ready)?;
+        }
+        if idle {
+            let mut all: Vec<_> = self.epolls.iter().map(|epoll| PollFd::new(epoll, PollFlags::IN)).collect();
+            uninterrupted(poll(&mut all, Some(&timeout)))?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, ready: &[epoll::Event]) -> rustix::io::Result<()> {
+        for event in ready {
             let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
             let Some(connection) = self.connections.get_mut(index) else { continue };
-            let Some(tally) = self.tallies.get_mut(connection.channel()) else { continue };
+            let channel = connection.channel();
+            let Some(tally) = self.tallies.get_mut(channel) else { continue };
             if connection.read(&mut self.buffer, tally) == Got::End {
-                if let Some(socket) = connection.end() {
-                    epoll::delete(&self.epoll, &socket)?;
+                if let (Some(socket), Some(epoll)) = (connection.end(), self.epolls.get(channel)) {
+                    epoll::delete(epoll, &socket)?;
                 }
                 tally.leave(connection.expected());
             }
         }
         Ok(())
+    }
+}
+
+/// Sockets that have something, or nothing after the timeout.
+fn ready(epoll: &OwnedFd, timeout: Timespec) -> rustix::io::Result<Vec<epoll::Event>> {
+    let mut ready = Vec::with_capacity(BATCH);
+    uninterrupted(epoll::wait(epoll, spare_capacity(&mut ready), Some(&timeout)))?;
+    Ok(ready)
+}
+
+/// A signal is as good as nothing.
+fn uninterrupted(result: rustix::io::Result<usize>) -> rustix::io::Result<()> {
+    match result {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

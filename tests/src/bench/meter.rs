@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use super::cores::Cores;
 use super::mark;
+use crate::measure::{cpu_time, kilobytes, resident};
 
 /// Clock ticks of `/proc/stat` in a second; the same on each Linux (`USER_HZ`).
 const TICKS: f64 = 100.0;
@@ -22,8 +24,8 @@ pub struct Meter {
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
     at: u64,
-    server: u64,
-    client: u64,
+    server: Duration,
+    client: Duration,
     /// Seconds in which the server's core was not idle.
     core: f64,
 }
@@ -55,7 +57,7 @@ impl Meter {
 
     /// What was used so far.
     pub fn read(&self) -> Reading {
-        let sum = |pids: &[u32]| pids.iter().map(|pid| processor_time(*pid)).sum();
+        let sum = |pids: &[u32]| pids.iter().map(|pid| cpu_time(*pid)).sum();
         Reading {
             at: mark::now(),
             server: sum(&self.server),
@@ -74,8 +76,8 @@ impl Reading {
     /// What was used since an earlier reading.
     pub fn since(self, before: Self) -> Used {
         let seconds = (self.at - before.at) as f64 / 1e9;
-        let server = self.server.saturating_sub(before.server) as f64 / 1e9;
-        let client = self.client.saturating_sub(before.client) as f64 / 1e9;
+        let server = self.server.saturating_sub(before.server).as_secs_f64();
+        let client = self.client.saturating_sub(before.client).as_secs_f64();
         let strangers = ((self.core - before.core - server) / seconds).max(0.0);
         Used { seconds, server, client: client / seconds, strangers }
     }
@@ -109,29 +111,9 @@ fn parent(pid: u32) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
-/// Nanoseconds of all threads that live; nothing of a process that is gone.
-fn processor_time(pid: u32) -> u64 {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let times = threads.filter_map(|thread| {
-        fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok()
-    });
-    times.sum()
-}
-
-fn resident(pid: u32) -> u64 {
-    field(&format!("/proc/{pid}/status"), "VmRSS:").unwrap_or_default()
-}
-
 /// Bytes that the kernel holds in small objects, sockets among them; those of all processes.
 pub fn kernel_objects() -> u64 {
-    field("/proc/meminfo", "Slab:").unwrap_or_default()
-}
-
-/// A field that is told in kB, in bytes.
-fn field(path: &str, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
-    value.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+    kilobytes("/proc/meminfo", "Slab:").unwrap_or_default()
 }
 
 /// Seconds in which a core was not idle, to the hundredth.

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use self::table::Table;
-use super::machine::Machine;
+use super::cores::Cores;
 use super::sample::{Cell, Sample, Value};
 use super::server::Kind;
-use super::stats;
 use super::suite::Results;
+use crate::measure::machine::Machine;
+use crate::measure::stats;
 
 mod numbers;
 mod ratios;
@@ -27,6 +28,9 @@ const DISTURBED: f64 = 0.10;
 pub struct Report {
     /// Where it was measured.
     pub machine: Machine,
+    /// Who had which core.
+    #[serde(skip, default = "Cores::find")]
+    pub cores: Cores,
     /// All samples of all rounds.
     pub samples: Vec<Sample>,
     /// What could not be measured.
@@ -35,8 +39,8 @@ pub struct Report {
 
 impl Report {
     /// Of these results.
-    pub fn new(machine: Machine, results: Results) -> Self {
-        Self { machine, samples: results.samples, left_out: results.left_out }
+    pub fn new(machine: Machine, cores: Cores, results: Results) -> Self {
+        Self { machine, cores, samples: results.samples, left_out: results.left_out }
     }
 
     /// Adds the samples of an earlier run, as rounds of their own.
@@ -68,16 +72,17 @@ impl Report {
     }
 
     fn facts(&self) -> String {
-        let Machine { processor, cpus, kernel, commit, versions, cores } = &self.machine;
+        let Machine { processor, cpus, memory, kernel, commit, versions } = &self.machine;
         let rounds = self.samples.iter().map(|sample| sample.round + 1).max().unwrap_or_default();
-        let apart = if cores.are_apart() {
+        let apart = if self.cores.are_apart() {
             "the server on one core, the client, its feeder and NATS on another"
         } else {
             "server and client on the same core, for there is one: ratios alone count"
         };
         let mut text = format!(
-            "Commit {commit}. {processor}, {cpus} cores, Linux {kernel}; {}. {apart}. Medians of up to {rounds} rounds; a ratio is the \
+            "Commit {commit}. {processor}, {cpus} cores, {} GiB, Linux {kernel}; {}. {apart}. Medians of up to {rounds} rounds; a ratio is the \
              median of each round's.\n",
+            memory >> 30,
             versions.join("; ")
         );
         for left_out in &self.left_out {

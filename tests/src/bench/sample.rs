@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Faults, Outcome};
 use super::server::Kind;
-use super::stats;
+use crate::measure::stats;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

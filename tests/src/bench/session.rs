@@ -16,7 +16,7 @@ use super::server::{Kind, Server, Wanted, Workshop};
 const DISTURBED: f64 = 0.10;
 
 /// How often a run is repeated that was disturbed.
-const REPEATS: usize = 2;
+const REPEATS: usize = 1;
 
 /// What is measured in one session.
 #[derive(Clone, Debug)]

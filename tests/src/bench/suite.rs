@@ -1,6 +1,6 @@
 //! The order of things: in each round every server is measured with the same events, one close after the other.
 
-use super::machine::Machine;
+use super::cores::Cores;
 use super::options::Options;
 use super::sample::{Cell, Sample};
 use super::server::{Kind, Workshop};
@@ -38,10 +38,9 @@ impl Results {
 /// Rounds of what takes long and varies little.
 const FEW: u32 = 3;
 
-/// Measures all that is asked for; `told` hears what is done.
-pub async fn run(options: &Options, machine: &Machine, mut told: impl FnMut(&str)) -> Results {
-    let mut workshop = Workshop::new(machine.cores);
-    let mut results = Results::default();
+/// Measures all that is asked for; `told` hears what is done. When it is dropped, `results` has what was measured until then.
+pub async fn run(options: &Options, cores: Cores, results: &mut Results, mut told: impl FnMut(&str)) {
+    let mut workshop = Workshop::new(cores);
     for round in 0..options.rounds {
         for (connections, bytes) in options.sessions() {
             for kind in order(&options.servers, round) {
@@ -66,7 +65,6 @@ pub async fn run(options: &Options, machine: &Machine, mut told: impl FnMut(&str
             }
         }
     }
-    results
 }
 
 fn has_session(options: &Options) -> bool {

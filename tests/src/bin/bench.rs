@@ -7,12 +7,13 @@ use std::fs;
 use std::future::pending;
 use std::process::ExitCode;
 
-use e2e::bench::cores::raise_files;
-use e2e::bench::machine::Machine;
+use e2e::bench::cores::{Cores, raise_files};
+use e2e::bench::limit;
 use e2e::bench::options::{Options, USAGE};
 use e2e::bench::report::{Report, put_into};
 use e2e::bench::server::{BARE_LOOP, LISTENING};
-use e2e::bench::{limit, suite};
+use e2e::bench::suite::{self, Results};
+use e2e::measure::machine::Machine;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,11 +30,7 @@ async fn main() -> ExitCode {
         }
         _ => {}
     }
-    // What is dropped then ends what it has started.
-    tokio::select! {
-        measured = measure(arguments) => done(measured),
-        () = told_to_end() => done(Err("told to end".to_owned())),
-    }
+    done(measure(arguments).await)
 }
 
 /// Returns at SIGINT or SIGTERM.
@@ -66,11 +63,16 @@ async fn measure(arguments: Vec<String>) -> Result<(), String> {
         earlier.push(report);
     }
     raise_files(options.most_connections())?;
-    let machine = Machine::look();
-    machine.cores.enter_client();
-    let results = suite::run(&options, &machine, |what| eprintln!("{what}")).await;
+    let (machine, cores) = (Machine::look(), Cores::find());
+    cores.enter_client();
+    let mut results = Results::default();
+    // What is dropped ends what it has started; what was measured until then is told all the same.
+    let whole = tokio::select! {
+        () = suite::run(&options, cores, &mut results, |what| eprintln!("{what}")) => true,
+        () = told_to_end() => false,
+    };
     let broken = results.broken();
-    let mut report = Report::new(machine, results);
+    let mut report = Report::new(machine, cores, results);
     for earlier in earlier {
         report.add(earlier);
     }
@@ -85,9 +87,9 @@ async fn measure(arguments: Vec<String>) -> Result<(), String> {
         let into = fs::read_to_string(path).ok().and_then(|page| put_into(&page, &tables));
         fs::write(path, into.unwrap_or(tables)).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("the gateway broke its word:\n{}", broken.join("\n")))
+    match (broken.is_empty(), whole) {
+        (true, true) => Ok(()),
+        (true, false) => Err("told to end before all was measured".to_owned()),
+        (false, _) => Err(format!("the gateway broke its word:\n{}", broken.join("\n"))),
     }
 }

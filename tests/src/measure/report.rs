@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Machine;
+use super::machine::Machine;
 
 /// A table with a head.
 #[derive(Clone, Debug, Serialize)]
@@ -80,7 +80,7 @@ impl Report {
     /// An empty report about this machine.
     pub fn new(name: &str) -> Self {
         let (tables, goals, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.to_owned(), machine: super::machine(), tables, goals, notes }
+        Self { name: name.to_owned(), machine: Machine::look(), tables, goals, notes }
     }
 
     /// Notes a goal.

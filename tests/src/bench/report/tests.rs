@@ -6,14 +6,7 @@ use crate::bench::cores::Cores;
 fn machine() -> Machine {
     let text = || "a".to_owned();
     let (processor, kernel, commit) = (text(), text(), text());
-    Machine {
-        processor,
-        cpus: 2,
-        kernel,
-        commit,
-        versions: Vec::new(),
-        cores: Cores { server: 0, client: 1 },
-    }
+    Machine { processor, cpus: 2, memory: 1 << 30, kernel, commit, versions: Vec::new() }
 }
 
 fn paced(server: Kind, round: u32, micros: f64) -> Sample {
@@ -22,7 +15,7 @@ fn paced(server: Kind, round: u32, micros: f64) -> Sample {
 }
 
 fn report(samples: Vec<Sample>) -> Report {
-    Report { machine: machine(), samples, left_out: Vec::new() }
+    Report { machine: machine(), cores: Cores { server: 0, client: 1 }, samples, left_out: Vec::new() }
 }
 
 #[test]

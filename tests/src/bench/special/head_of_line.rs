@@ -6,7 +6,7 @@ use crate::bench::payload::Template;
 use crate::bench::sample::{Cell, Sample, Value};
 use crate::bench::server::{Kind, Wanted, Workshop};
 use crate::bench::session::{on_a_thread, prepare, text};
-use crate::bench::stats;
+use crate::measure::stats;
 
 /// Readers of the small topic.
 const FEW: usize = 10;

@@ -4,24 +4,23 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::cores::Cores;
+use super::kilobytes;
 
-/// Facts that belong to a table.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Facts that belong to a table. What the machine does not tell is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor.
     pub processor: String,
     /// How many of its cores may be used.
     pub cpus: usize,
+    /// Bytes of memory.
+    pub memory: u64,
     /// The kernel.
     pub kernel: String,
     /// The commit that was measured.
     pub commit: String,
     /// Versions of what is compared with, as the programs tell them.
     pub versions: Vec<String>,
-    /// Who has which core.
-    #[serde(skip, default = "Cores::find")]
-    pub cores: Cores,
 }
 
 impl Machine {
@@ -42,11 +41,19 @@ impl Machine {
         Self {
             processor: name.map_or("unknown", |(_, name)| name).to_owned(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: kilobytes("/proc/meminfo", "MemTotal:").unwrap_or_default(),
             kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
             commit: if changed.is_empty() { commit } else { format!("{commit} and changes") },
             versions: versions.into_iter().filter(|version| !version.is_empty()).collect(),
-            cores: Cores::find(),
         }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { processor, cpus, memory, kernel, commit, versions } = self;
+        writeln!(f, "{processor}, {cpus} CPUs, {} GiB; Linux {kernel}. Commit {commit}.", memory >> 30)?;
+        writeln!(f, "{}.", versions.join("; "))
     }
 }
 

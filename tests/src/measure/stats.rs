@@ -3,8 +3,13 @@
 /// The value that `permille` of all are at or below, by nearest rank; nothing of nothing. Sorts them.
 pub fn permille(values: &mut [u32], permille: usize) -> Option<u32> {
     values.sort_unstable();
-    let rank = (values.len() * permille).div_ceil(1000).max(1);
-    values.get(rank - 1).copied()
+    of_sorted(values, permille)
+}
+
+/// The same of values that are in order.
+pub fn of_sorted<T: Copy>(sorted: &[T], permille: usize) -> Option<T> {
+    let rank = (sorted.len() * permille).div_ceil(1000).max(1);
+    sorted.get(rank - 1).copied()
 }
 
 /// The middle value, or the mean of both; nothing of nothing.
