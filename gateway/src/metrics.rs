@@ -13,7 +13,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 
 mod way;
 
-pub use way::Way;
+pub use way::{Delivery, Tally, Way};
 
 /// Declares a closed list of label values.
 macro_rules! labels {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::hub::{Lane, Lanes, Now};
-use crate::metrics::{ConnectionError, Metrics};
+use crate::metrics::{ConnectionError, Metrics, Tally};
 use crate::sse::Stream;
 
 mod alarms;
@@ -106,10 +106,12 @@ struct Shard {
     alarms: Alarms,
     round: Vec<(Lane, u32)>,
     batch: Batch,
+    tally: Tally,
 }
 
 impl Shard {
     fn new(newcomers: mpsc::Receiver<Taken>, settings: Settings) -> Self {
+        let tally = settings.metrics.way.tally();
         Self {
             newcomers,
             settings,
@@ -118,6 +120,7 @@ impl Shard {
             alarms: Alarms::new(),
             round: Vec::with_capacity(2 * ROUND),
             batch: Batch::default(),
+            tally,
         }
     }
 
@@ -144,6 +147,7 @@ impl Shard {
             self.visit(number, lane, now);
         }
         self.round = round;
+        self.tally.tell();
         if open || !self.members.is_empty() { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -180,7 +184,7 @@ impl Shard {
     fn visit(&mut self, number: u32, lane: Lane, now: Now) {
         let index = index(number);
         let Some(member) = self.members.get_mut(index) else { return };
-        match member.visit(lane, &mut self.batch, now, &self.settings) {
+        match member.visit(lane, &mut self.batch, now, (&self.settings, &self.tally)) {
             Ok(()) => {
                 if let Some(at) = member.alarm(now.mono, self.settings.write_stall) {
                     self.alarms.set(at, number);

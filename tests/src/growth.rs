@@ -61,7 +61,8 @@ impl Curve {
         table.row(law("slope (log-log)", &|cost| format!("{:.2}", fit::power(&cost.points).slope)));
         table.row(law("line: base + each", &|cost| {
             let Linear { base, each } = fit::linear(&cost.points);
-            format!("{} + {}", rounded(base), rounded(each))
+            let sign = if each < 0.0 { '−' } else { '+' };
+            format!("{} {sign} {}", rounded(base), rounded(each.abs()))
         }));
         report.tables.push(table);
         for cost in &self.costs {

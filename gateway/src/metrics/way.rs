@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use promcast_proto::tick::Tick;
+use prometheus::local::LocalHistogram;
 use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, Registry};
 
 /// Seconds, from in time to a minute of outage.
@@ -28,6 +29,41 @@ pub struct Way {
     bus: Histogram,
     hub: Histogram,
     write: Histogram,
+}
+
+/// An update that a connection was given, whose tick came due while it was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    tick: Tick,
+    /// When the update came, where that is looked at.
+    arrived: Option<Tick>,
+}
+
+impl Delivery {
+    /// The update of `tick`, which came at `arrived`, is the `count`-th event of its connection.
+    pub fn new(tick: Tick, arrived: Option<Tick>, count: u32) -> Self {
+        Self { tick, arrived: arrived.filter(|_| count.is_multiple_of(SAMPLED)) }
+    }
+}
+
+/// Deliveries that are counted by one task for itself, and told together.
+#[derive(Debug)]
+pub struct Tally {
+    delivery: LocalHistogram,
+    way: Way,
+}
+
+impl Tally {
+    /// One more.
+    pub fn delivered(&self, delivery: Delivery, now: Tick) {
+        self.delivery.observe(seconds(now.since(delivery.tick)));
+        self.way.taken(delivery, now);
+    }
+
+    /// Tells them.
+    pub fn tell(&self) {
+        self.delivery.flush();
+    }
 }
 
 impl Way {
@@ -88,12 +124,21 @@ impl Way {
         self.bus.observe((late - query).max(0.0));
     }
 
-    /// The update of `tick`, which came at `arrived`, is the `count`-th event of its connection, and handed to a socket.
-    pub fn delivered(&self, tick: Tick, arrived: Option<Tick>, count: u32, now: Tick) {
-        self.delivery.observe(seconds(now.since(tick)));
-        if let Some(arrived) = arrived.filter(|_| count.is_multiple_of(SAMPLED)) {
+    /// An event was handed to a socket.
+    pub fn delivered(&self, delivery: Delivery, now: Tick) {
+        self.delivery.observe(seconds(now.since(delivery.tick)));
+        self.taken(delivery, now);
+    }
+
+    fn taken(&self, delivery: Delivery, now: Tick) {
+        if let Some(arrived) = delivery.arrived {
             self.hub.observe(seconds(now.since(arrived)));
         }
+    }
+
+    /// For whoever hands many events to sockets.
+    pub fn tally(&self) -> Tally {
+        Tally { delivery: self.delivery.local(), way: self.clone() }
     }
 
     /// A socket takes bytes again, after so long.
@@ -131,10 +176,24 @@ mod tests {
     fn an_event_is_one_observation_and_one_in_sixteen_is_two() {
         let way = Way::new(&Registry::new()).unwrap();
         for count in 0..32 {
-            way.delivered(at(1_000), Some(at(1_500)), count, at(2_000));
+            way.delivered(Delivery::new(at(1_000), Some(at(1_500)), count), at(2_000));
         }
         assert_eq!((way.delivery.get_sample_count(), way.hub.get_sample_count()), (32, 2));
         assert!((way.hub.get_sample_sum() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_task_counts_for_itself_is_the_same_when_it_is_told() {
+        let way = Way::new(&Registry::new()).unwrap();
+        let tally = way.tally();
+        for count in 0..32 {
+            tally.delivered(Delivery::new(at(1_000), Some(at(1_500)), count), at(2_000));
+        }
+        assert_eq!(way.delivery.get_sample_count(), 0);
+        tally.tell();
+        tally.tell();
+        assert_eq!((way.delivery.get_sample_count(), way.hub.get_sample_count()), (32, 2));
+        assert!((way.delivery.get_sample_sum() - 32.0).abs() < 1e-9);
     }
 
     #[test]

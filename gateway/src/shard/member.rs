@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::batch::{Batch, Sink, write_rest};
 use super::{Settings, Taken};
 use crate::hub::{Lane, Note, Now, Nudge};
+use crate::metrics::Tally;
 use crate::sse::Stream;
 
 /// A client that has got its stream has nothing to say. One that says so much is cut.
@@ -82,7 +83,7 @@ impl Member {
         lane: Lane,
         batch: &mut Batch,
         now: Now,
-        settings: &Settings,
+        (settings, tally): (&Settings, &Tally),
     ) -> Result<(), Gone> {
         self.stream.signal().visited(lane);
         if self.stream.signal().take_note(Note::Socket) {
@@ -90,7 +91,7 @@ impl Member {
             self.flush(now.mono, settings)?;
         }
         if self.blocked.is_none() && !self.ended {
-            self.gather(batch, now);
+            self.gather(batch, now, tally);
             if !batch.is_empty() {
                 self.write(batch, now.mono, settings)?;
             }
@@ -121,11 +122,16 @@ impl Member {
     }
 
     /// Asks the stream what comes next.
-    fn gather(&mut self, batch: &mut Batch, now: Now) {
+    fn gather(&mut self, batch: &mut Batch, now: Now, tally: &Tally) {
         let mut cx = Context::from_waker(&self.waker);
         while !batch.is_full() {
             match self.stream.next(&mut cx, now) {
-                Poll::Ready(Some(piece)) => batch.push(piece),
+                Poll::Ready(Some(piece)) => {
+                    batch.push(piece);
+                    if let Some(delivery) = self.stream.take_delivered() {
+                        tally.delivered(delivery, now.wall);
+                    }
+                }
                 Poll::Ready(None) => {
                     self.ended = true;
                     return batch.end();

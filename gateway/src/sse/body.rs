@@ -48,6 +48,7 @@ impl http_body::Body for Body {
         loop {
             let now = stream.now();
             if let Poll::Ready(piece) = stream.next(cx, now) {
+                stream.count_delivered(now.wall);
                 return Poll::Ready(piece.map(|piece| Ok(Frame::data(piece.to_bare()))));
             }
             let deadline = stream.deadline();

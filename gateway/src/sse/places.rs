@@ -16,7 +16,7 @@ use super::{Format, Frame, Schema, Span, event};
 use crate::backfill::Backfill;
 use crate::connections::{Joined, Seen};
 use crate::hub::{Feed, Gap, Next, Now, Resume, Signal};
-use crate::metrics::{Metrics, Sent};
+use crate::metrics::{Delivery, Metrics, Sent};
 
 /// The topics of one connection.
 pub(super) struct Places {
@@ -34,6 +34,8 @@ pub(super) struct Places {
     metrics: Metrics,
     /// Updates that were read so far.
     read: u32,
+    /// Of the last event, until somebody asks.
+    delivered: Option<Delivery>,
 }
 
 /// One topic of a connection.
@@ -80,6 +82,7 @@ impl Places {
             clock,
             metrics,
             read: 0,
+            delivered: None,
         };
         for joined in joined {
             new.join(joined);
@@ -132,6 +135,11 @@ impl Places {
         Cursor::new(self.places.iter().map(|place| place.as_ref().and_then(|place| place.last))).encode()
     }
 
+    /// What the last event delivered, once.
+    pub(super) fn take_delivered(&mut self) -> Option<Delivery> {
+        self.delivered.take()
+    }
+
     /// Whether there is nothing to read, and nobody said that there is something else.
     pub(super) fn is_quiet(&self) -> bool {
         self.raised | self.fetching == 0 && self.signal.is_quiet()
@@ -165,7 +173,7 @@ impl Places {
                 }
                 place.reached(tick);
                 if tick >= place.since {
-                    self.metrics.way.delivered(tick, frame.arrival(), self.read, now.wall);
+                    self.delivered = Some(Delivery::new(tick, frame.arrival(), self.read));
                     self.read = self.read.wrapping_add(1);
                 }
                 self.push_update(index, &frame, out)

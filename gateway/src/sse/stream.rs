@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use promcast_proto::code::ShutdownCode;
+use promcast_proto::tick::Tick;
 use promcast_runtime::clock::Clock;
 use rand::RngExt;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use crate::auth::Vigil;
 use crate::backfill::Backfill;
 use crate::connections::{Change, Connection, Joined};
 use crate::hub::{Note, Now, Signal};
-use crate::metrics::{ConnectionError, Metrics, Sent};
+use crate::metrics::{ConnectionError, Delivery, Metrics, Sent};
 
 /// Clients wait between one and three seconds before they come back, each another time.
 const RETRY_MS: std::ops::Range<u64> = 1_000..3_000;
@@ -159,6 +160,18 @@ impl Stream {
         match self.out.pop() {
             None if !self.ended => Poll::Pending,
             piece => Poll::Ready(piece),
+        }
+    }
+
+    /// What the last piece begins to deliver, once, for whoever counts it.
+    pub fn take_delivered(&mut self) -> Option<Delivery> {
+        self.places.take_delivered()
+    }
+
+    /// Counts what the last piece begins to deliver.
+    pub(super) fn count_delivered(&mut self, now: Tick) {
+        if let Some(delivery) = self.take_delivered() {
+            self.metrics.way.delivered(delivery, now);
         }
     }
 
