@@ -73,8 +73,6 @@ pub(super) struct Timeline {
     slots: BTreeMap<Tick, Slot>,
     /// Up to here each tick that is wanted has, or had, a slot.
     scheduled: Tick,
-    /// The newest tick whose update was here and had no room any more. Before it is due, only this tells it from one to come.
-    forgotten: Tick,
     asking: ask::Asking,
     /// A tick was lost since the readers were last woken.
     lost: bool,
@@ -100,7 +98,6 @@ impl Timeline {
             uses: BTreeMap::new(),
             slots: BTreeMap::new(),
             scheduled: Tick::MIN,
-            forgotten: Tick::MIN,
             asking: ask::Asking::default(),
             lost: false,
         }
@@ -245,7 +242,6 @@ impl Timeline {
                     let keep = kept && (bytes <= limit || Some(*tick) == newest_arrived);
                     if !keep {
                         bytes = bytes.saturating_sub(frame.size());
-                        self.forgotten = self.forgotten.max(*tick);
                     }
                     keep
                 }

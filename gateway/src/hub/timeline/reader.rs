@@ -85,7 +85,7 @@ impl Timeline {
             }
             Some(Slot::Waiting { .. }) => Next::Pending,
             Some(Slot::Lost(reason)) => reader.skip(self.lost_up_to(reader.grid, expected, *reason), *reason),
-            None if expected > self.scheduled.max(self.forgotten) => Next::Pending,
+            None if expected > self.scheduled => Next::Pending,
             None => {
                 let reason = if expected <= reader.replay_to {
                     GapReason::HistoryExpired
@@ -107,10 +107,9 @@ impl Timeline {
 
     /// The last of the ticks from `first` on that have no slot. It may be a year from there; so no step by step.
     fn unknown_up_to(&self, grid: Grid, first: Tick) -> Tick {
-        let last = grid.at_or_before(self.scheduled.max(self.forgotten));
-        match self.slots.range(first..=last).map(|(tick, _)| *tick).find(|tick| grid.contains(*tick)) {
+        match self.slots.range(first..).map(|(tick, _)| *tick).find(|tick| grid.contains(*tick)) {
             Some(known) => grid.step(known, -1),
-            None => last,
+            None => grid.at_or_before(self.scheduled),
         }
     }
 

@@ -51,7 +51,7 @@ fn formats_that_are_asked_for_later_count() {
 }
 
 #[test]
-fn what_came_early_and_had_no_room_is_told_at_once() {
+fn what_came_early_and_had_no_room_is_told_when_it_is_due() {
     let mut bench = Bench::new();
     bench.timeline.limits.bytes = 1;
     let (mut reader, _) = bench.attach(5, None);
@@ -61,11 +61,13 @@ fn what_came_early_and_had_no_room_is_told_at_once() {
     for early in [4_000, 9_000, 14_000] {
         assert!(bench.arrive(at(early), QUICK));
     }
+    assert_eq!(bench.read(&mut reader), [], "what is not due is not lost");
+    bench.wait(5_000);
+    assert_eq!(bench.serve(), [at(4_000)], "it is asked for once more");
     assert_eq!(
         bench.read(&mut reader),
         [Seen::Gap(4_000, 9_000, 2, GapReason::SlowConsumer), Seen::Tick(14_000)]
     );
-    assert_eq!(bench.read(&mut reader), [], "what is to come is waited for");
 }
 
 /// An update of one series.
