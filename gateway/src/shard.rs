@@ -105,7 +105,7 @@ struct Shard {
     lanes: Arc<Lanes>,
     alarms: Alarms,
     round: Vec<(Lane, u32)>,
-    batch: Batch,
+    batches: Vec<Batch>,
     tally: Tally,
 }
 
@@ -119,7 +119,7 @@ impl Shard {
             lanes: Arc::default(),
             alarms: Alarms::new(),
             round: Vec::with_capacity(2 * ROUND),
-            batch: Batch::default(),
+            batches: Vec::new(),
             tally,
         }
     }
@@ -133,19 +133,20 @@ impl Shard {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let open = self.welcome(cx);
         let now = Now { wall: self.settings.clock.now(), mono: Instant::now() };
-        while let Some(number) = self.alarms.next(now.mono, cx) {
-            self.visit(number, Lane::FIRST, now);
-        }
         let mut round = std::mem::take(&mut self.round);
-        self.lanes.take(&mut round, ROUND, cx.waker());
+        while let Some(number) = self.alarms.next(now.mono, cx) {
+            round.push((Lane::FIRST, number));
+        }
+        let most = round.len() + ROUND;
+        self.lanes.take(&mut round, most, cx.waker());
         if !round.is_empty() {
-            // There may be more; but others have their turn in between.
+            // There may be more, and an alarm that is set now is still to be waited for; but others have their turn in between.
             cx.waker().wake_by_ref();
         }
-        self.approach(&round);
-        for (lane, number) in round.drain(..) {
-            self.visit(number, lane, now);
+        for visits in round.chunks(2 * ROUND) {
+            self.visit(visits, now);
         }
+        round.clear();
         self.round = round;
         self.tally.tell();
         if open || !self.members.is_empty() { Poll::Pending } else { Poll::Ready(()) }
@@ -174,30 +175,46 @@ impl Shard {
         }
     }
 
-    /// Looks at those who are visited next. Of thousands of connections hardly one is in the processor's caches: here their memory
-    /// comes for many at the same time, where each visit would wait for its own.
-    fn approach(&self, round: &[(Lane, u32)]) {
-        let looks = round.iter().filter_map(|(_, number)| self.members.get(index(*number)).map(Member::look));
+    /// Visits some: first all of them are looked at, then all are asked for what they have, then all of it is sent. Code and memory of
+    /// each step are at hand for all of them then, where in between each call to the system would have driven them away.
+    fn visit(&mut self, visits: &[(Lane, u32)], now: Now) {
+        self.approach(visits);
+        let mut batches = std::mem::take(&mut self.batches);
+        batches.resize_with(visits.len().max(batches.len()), Batch::default);
+        for ((lane, number), batch) in visits.iter().zip(&mut batches) {
+            let Some(member) = self.members.get_mut(index(*number)) else { continue };
+            if let Err(gone) = member.prepare(*lane, batch, now, (&self.settings, &self.tally)) {
+                self.part(*number, gone);
+            }
+        }
+        for ((_, number), batch) in visits.iter().zip(&mut batches) {
+            let Some(member) = self.members.get_mut(index(*number)) else { continue };
+            match member.deliver(batch, now.mono, &self.settings) {
+                Ok(()) => {
+                    if let Some(at) = member.alarm(now.mono, self.settings.write_stall) {
+                        self.alarms.set(at, *number);
+                    }
+                }
+                Err(gone) => self.part(*number, gone),
+            }
+        }
+        batches.iter_mut().for_each(Batch::clear);
+        self.batches = batches;
+    }
+
+    /// Of thousands of connections hardly one is in the processor's caches: here their memory comes for many at the same time, where
+    /// each would wait for its own.
+    fn approach(&self, visits: &[(Lane, u32)]) {
+        let looks =
+            visits.iter().filter_map(|(_, number)| self.members.get(index(*number)).map(Member::look));
         std::hint::black_box(looks.fold(0, u64::wrapping_add));
     }
 
-    fn visit(&mut self, number: u32, lane: Lane, now: Now) {
-        let index = index(number);
-        let Some(member) = self.members.get_mut(index) else { return };
-        match member.visit(lane, &mut self.batch, now, (&self.settings, &self.tally)) {
-            Ok(()) => {
-                if let Some(at) = member.alarm(now.mono, self.settings.write_stall) {
-                    self.alarms.set(at, number);
-                }
-            }
-            Err(gone) => {
-                if gone == Gone::Stalled {
-                    self.settings.metrics.connection_error(ConnectionError::WriteStalled).inc();
-                }
-                self.members.remove(index);
-            }
+    fn part(&mut self, number: u32, gone: Gone) {
+        if gone == Gone::Stalled {
+            self.settings.metrics.connection_error(ConnectionError::WriteStalled).inc();
         }
-        self.batch.clear();
+        self.members.try_remove(index(number));
     }
 }
 

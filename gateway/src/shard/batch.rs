@@ -63,6 +63,11 @@ impl Batch {
         self.chunks.push(chunk);
     }
 
+    /// Puts all of it behind what is left.
+    pub(super) fn move_into(&mut self, rest: &mut VecDeque<Bytes>) {
+        rest.extend(self.chunks.drain(..));
+    }
+
     /// Writes it, as far as the sink takes it. What is not taken is put into `rest`.
     pub(super) fn write(&mut self, sink: &impl Sink, rest: &mut VecDeque<Bytes>) -> io::Result<()> {
         let written = if let [chunk] = self.chunks.as_slice() {

@@ -77,8 +77,9 @@ impl Member {
         self.stream.look().wrapping_add(self.heard as u64).wrapping_add(self.rest.len() as u64)
     }
 
-    /// Does what there is to do, as far as the socket lets it. It has come in this lane. `batch` is empty.
-    pub(super) fn visit(
+    /// Hears the client, sends what is left, and gathers what comes next, as far as the socket lets it. It has come in this lane.
+    /// `batch` is empty.
+    pub(super) fn prepare(
         &mut self,
         lane: Lane,
         batch: &mut Batch,
@@ -92,13 +93,23 @@ impl Member {
         }
         if self.blocked.is_none() && !self.ended {
             self.gather(batch, now, tally);
-            if !batch.is_empty() {
-                self.write(batch, now.mono, settings)?;
-            }
             if batch.is_full() {
                 // There is more, when the others have had their turn.
                 self.stream.signal().wake();
             }
+        }
+        Ok(())
+    }
+
+    /// Sends what was gathered.
+    pub(super) fn deliver(
+        &mut self,
+        batch: &mut Batch,
+        now: Instant,
+        settings: &Settings,
+    ) -> Result<(), Gone> {
+        if !batch.is_empty() {
+            self.write(batch, now, settings)?;
         }
         if self.ended && self.rest.is_empty() {
             // What the client has sent meanwhile was read above; unread, it would take the end of the stream away from the client.
@@ -106,7 +117,7 @@ impl Member {
             return Err(Gone::Ended);
         }
         match self.blocked {
-            Some(since) if now.mono >= since + settings.write_stall => Err(Gone::Stalled),
+            Some(since) if now >= since + settings.write_stall => Err(Gone::Stalled),
             Some(_) | None => Ok(()),
         }
     }
@@ -142,6 +153,11 @@ impl Member {
     }
 
     fn write(&mut self, batch: &mut Batch, now: Instant, settings: &Settings) -> Result<(), Gone> {
+        if !self.rest.is_empty() {
+            // It came in two lanes, and the socket has not taken all of the first.
+            batch.move_into(&mut self.rest);
+            return Ok(());
+        }
         match batch.write(&Socket(&self.socket), &mut self.rest) {
             Ok(()) if self.rest.is_empty() => Ok(()),
             Ok(()) => self.flush(now, settings),
