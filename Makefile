@@ -50,14 +50,16 @@ test-rust:
 	@if cargo nextest --version >/dev/null 2>&1; then $(PHASE) "test" cargo nextest run --locked --workspace; \
 	  else RUST_TEST_THREADS=6 $(PHASE) "test" cargo test --locked --workspace --lib --bins --tests; fi
 
-# Counts, and not time: the same on a busy machine. What it is built of test-rust has built already, but for our own crates.
+# Counts, and not time: the same on a busy machine. Only our own crates are compiled for it, dependencies are those of the tests.
 check-instructions: ## Count the instructions of the hot paths with callgrind, and fail where one grew
 	@$(LOCAL)/install.sh valgrind
-	@$(PHASE) "count instructions" cargo run --locked -q -p e2e --bin check-instructions
+	@$(PHASE) "build" $(BUILD)
+	@$(PHASE) "count instructions" target/debug/check-instructions
 
 update-instructions: ## Make what is counted now the baseline
 	@$(LOCAL)/install.sh valgrind
-	@cargo run --locked -q -p e2e --bin check-instructions -- --update
+	@$(PHASE) "build" $(BUILD)
+	@target/debug/check-instructions --update
 
 test-deploy: ## What is in deploy/, docker-compose.yml and the Dockerfile, beside the programs that `cargo build` made
 	@$(PHASE) "install what checks deploy/" $(LOCAL)/install.sh prometheus nats haproxy deploy

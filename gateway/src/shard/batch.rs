@@ -149,6 +149,7 @@ mod tests {
         fn however_little_a_socket_takes_it_gets_all_of_it_in_order(
             batches in prop::collection::vec(prop::collection::vec(1..300usize, 0..12), 1..8),
             turns in prop::collection::vec(0..400usize, 1..6).prop_filter("it takes some", |turns| turns.iter().any(|some| *some > 0)),
+            patience in prop::collection::vec(0..4usize, 8),
         ) {
             let (mut batch, mut rest, mut expected) = (Batch::default(), VecDeque::new(), Vec::new());
             let socket = Socket::new(turns);
@@ -167,10 +168,17 @@ mod tests {
                 if batch.is_empty() {
                     continue;
                 }
-                batch.write(&socket, &mut rest).unwrap();
-                while !rest.is_empty() {
+                if rest.is_empty() {
+                    batch.write(&socket, &mut rest).unwrap();
+                } else {
+                    batch.move_into(&mut rest);
+                }
+                for _ in 0..patience[index] {
                     write_rest(&mut rest, &socket).unwrap();
                 }
+            }
+            while !rest.is_empty() {
+                write_rest(&mut rest, &socket).unwrap();
             }
             prop_assert_eq!(String::from_utf8(socket.took.into_inner()).unwrap(), String::from_utf8(expected).unwrap());
         }
