@@ -20,7 +20,7 @@ demo: ## Live GPU metrics in a browser, on this machine alone: PORT (8080), DEMO
 cluster: ## The same with NATS, two gateways, two pollers and HAProxy: NATS_NODES=3 for three servers, PORT, DEMO_PROFILE
 	@$(LOCAL)/cluster.sh
 
-test: tools lint test-rust test-deploy test-contract test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
+test: tools lint test-rust check-instructions test-deploy test-contract test-docs test-web test-web-e2e ## Install what the tests need, and run all of them
 
 tools:
 	@$(PHASE) "install what is missing" \

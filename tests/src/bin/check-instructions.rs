@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use e2e::instructions::{Baseline, collected, judge};
+use e2e::measure::machine::Machine;
 use serde_json::Value;
 
 /// The crates whose code is counted.
@@ -77,10 +78,10 @@ fn cargo() -> String {
     std::env::var("CARGO").unwrap_or("cargo".to_owned())
 }
 
-/// The compiler in full, and the processor's kind.
+/// The compiler in full, and the processor: libraries choose by it how they copy and compress.
 fn toolchain() -> String {
     let output = run(Command::new("rustc").arg("--version").current_dir(root()));
-    format!("{} {}", output.trim(), std::env::consts::ARCH)
+    format!("{} {} {}", output.trim(), std::env::consts::ARCH, Machine::look().processor)
 }
 
 /// Builds the cases; where they are.
