@@ -108,13 +108,23 @@ impl Process {
     }
 
     /// [`measure::resident`].
+    ///
+    /// # Panics
+    /// Where the process is gone: nothing would pass for little.
     pub fn resident_bytes(&self) -> u64 {
-        measure::resident(self.pid)
+        let bytes = measure::resident(self.pid);
+        assert!(bytes > 0, "{} is gone", self.name);
+        bytes
     }
 
     /// [`measure::cpu_time`].
+    ///
+    /// # Panics
+    /// Where the process is gone.
     pub fn processor_time(&self) -> Duration {
-        measure::cpu_time(self.pid)
+        let time = measure::cpu_time(self.pid);
+        assert!(!time.is_zero(), "{} is gone", self.name);
+        time
     }
 
     fn tail(&self) -> String {

@@ -63,13 +63,12 @@ impl Batch {
         self.chunks.push(chunk);
     }
 
-    /// Puts all of it behind what is left.
-    pub(super) fn move_into(&mut self, rest: &mut VecDeque<Bytes>) {
-        rest.extend(self.chunks.drain(..));
-    }
-
-    /// Writes it, as far as the sink takes it. What is not taken is put into `rest`.
+    /// Writes it, as far as the sink takes it. What is not taken is put into `rest`; behind what is there already all of it is.
     pub(super) fn write(&mut self, sink: &impl Sink, rest: &mut VecDeque<Bytes>) -> io::Result<()> {
+        if !rest.is_empty() {
+            rest.extend(self.chunks.drain(..));
+            return Ok(());
+        }
         let written = if let [chunk] = self.chunks.as_slice() {
             // Mostly there is one update for one connection, and one call that takes one run is the cheapest.
             sink.send(chunk)?
@@ -168,11 +167,7 @@ mod tests {
                 if batch.is_empty() {
                     continue;
                 }
-                if rest.is_empty() {
-                    batch.write(&socket, &mut rest).unwrap();
-                } else {
-                    batch.move_into(&mut rest);
-                }
+                batch.write(&socket, &mut rest).unwrap();
                 for _ in 0..patience[index] {
                     write_rest(&mut rest, &socket).unwrap();
                 }

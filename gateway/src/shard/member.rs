@@ -153,11 +153,7 @@ impl Member {
     }
 
     fn write(&mut self, batch: &mut Batch, now: Instant, settings: &Settings) -> Result<(), Gone> {
-        if !self.rest.is_empty() {
-            // It came in two lanes, and the socket has not taken all of the first.
-            batch.move_into(&mut self.rest);
-            return Ok(());
-        }
+        // Where it came in two lanes of a round, the socket may not have taken all of the first.
         match batch.write(&Socket(&self.socket), &mut self.rest) {
             Ok(()) if self.rest.is_empty() => Ok(()),
             Ok(()) => self.flush(now, settings),
