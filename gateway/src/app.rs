@@ -22,7 +22,7 @@ use crate::backfill::{self, Backfill};
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
 use crate::fleet::Fleet;
-use crate::http::{self, Edge, Pages, Rate, Server, State, Transport, TrustedProxies, UserRate};
+use crate::http::{self, Buffers, Edge, Pages, Rate, Server, State, Transport, TrustedProxies, UserRate};
 use crate::hub::{self, Hub};
 use crate::metrics::Metrics;
 use crate::reads::Reads;
@@ -164,7 +164,7 @@ impl App {
         let tls = tls.transpose()?;
         let shards = Shards::start(&shard_settings(config, &clock, &metrics), tasks);
         let router = http::router(Arc::new(state), edge);
-        let server = Server { router, tls, transport, shards, clock, metrics };
+        let server = Server { router, tls, transport, shards, clock, metrics, buffers: Buffers::default() };
         Ok(Self { bus, server, registry })
     }
 

@@ -34,6 +34,7 @@ mod body;
 mod client;
 mod coding;
 mod connection;
+mod content;
 mod conversation;
 mod credentials;
 mod description;
@@ -54,6 +55,7 @@ mod together;
 
 pub use client::TrustedProxies;
 pub use credentials::Cookie;
+pub use gathered::Buffers;
 pub use listener::{Server, Transport};
 pub use pages::{Missing as MissingPages, Pages};
 pub use rate::{InvalidRate, Rate, UserRate};

@@ -21,7 +21,7 @@ mod ticker;
 mod timeline;
 mod topic;
 
-pub use signal::{Lane, Lanes, Note, Nudge, Signal};
+pub use signal::{Lane, Lanes, Note, Signal};
 pub use timeline::{Gap, Limits, Next, Now, Reader, Resume};
 
 use topic::Topic;

@@ -116,7 +116,7 @@ impl Shard {
             newcomers,
             settings,
             members: Slab::new(),
-            lanes: Arc::default(),
+            lanes: Arc::new(Lanes::of_shard()),
             alarms: Alarms::new(),
             round: Vec::with_capacity(2 * ROUND),
             batches: Vec::new(),

@@ -18,6 +18,7 @@ mod rendered;
 pub mod span;
 mod stream;
 mod text;
+mod turns;
 mod watch;
 
 pub use body::Body;
@@ -30,3 +31,4 @@ pub use rendered::Rendered;
 pub use span::Span;
 pub use stream::{Parts, Rhythm, Stream};
 pub use text::Text;
+pub use turns::Turns;

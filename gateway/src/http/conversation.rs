@@ -10,12 +10,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::response::Parts;
-use axum::http::{Method, Request, Version};
+use axum::http::{HeaderValue, Method, Request, Version, header};
 use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use promcast_runtime::clock::Clock;
 use promcast_runtime::lifecycle::Tasks;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,13 +27,14 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use super::client::Peer;
-use super::gathered::gather;
-use super::handover::{self, Offer};
+use super::content::Content;
+use super::gathered::{Buffers, gather};
+use super::handover;
 use super::socket::Watched;
 use super::together::{Newcomers, Together};
 use crate::connections::Pressure;
 use crate::shard::{Shards, Taken};
-use crate::sse::Stream;
+use crate::sse::{self, Stream, Turns};
 
 /// How long a client may take to send the head of a request, its first one from the connection on.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,33 +70,55 @@ struct Answers {
 }
 
 impl Answers {
-    async fn answer(self, request: Request<Incoming>, offer: Option<Offer>) -> Result<Response, Infallible> {
+    /// The answer without its stream, and that one where it begins one.
+    async fn answer(self, request: Request<Incoming>) -> (Response, Option<Stream>) {
         self.asked.cancel();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(self.peer));
-        // Streams of one HTTP/2 connection share its socket, so one of them says nothing about the others.
-        if request.version() <= Version::HTTP_11 {
-            request.extensions_mut().insert(self.pressure);
-        }
-        // HTTP/1.0 knows no chunks, and whoever asks for a head wants no more.
-        let chunked = request.version() == Version::HTTP_11 && request.method() != Method::HEAD;
-        if let Some(offer) = offer.filter(|_| chunked) {
-            request.extensions_mut().insert(offer);
-        }
-        self.router.oneshot(request).await
+        let mut response = match self.router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let stream = handover::take(&mut response);
+        (response, stream)
     }
-}
 
-/// Answers, but where the answer is a stream: that one is sent away with its head, and there is no answer here.
-async fn answer_or_hand_over(
-    answers: Answers,
-    request: Request<Incoming>,
-    begun: mpsc::Sender<(Parts, Stream)>,
-) -> Result<Response, Infallible> {
-    let mut response = answers.answer(request, Some(Offer)).await?;
-    let Some(stream) = handover::take(&mut response) else { return Ok(response) };
-    begun.send((response.into_parts().0, stream)).await.ok();
-    std::future::pending().await
+    /// HTTP/1, where the stream is the body.
+    async fn answer_with_body(self, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
+        let (pressure, head_only) = (self.pressure.clone(), request.method() == Method::HEAD);
+        let (mut response, stream) = self.answer(request).await;
+        let Some(stream) = stream.filter(|_| !head_only) else { return Ok(response.map(Content::Whole)) };
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+        Ok(response.map(|_| Content::Stream(sse::Body::new(stream, pressure))))
+    }
+
+    /// HTTP/2, where the streams of a connection have their turns. They share its socket, so that one says nothing about the others.
+    async fn answer_in_turns(
+        self,
+        request: Request<Incoming>,
+        turns: Turns,
+    ) -> Result<Response<Content>, Infallible> {
+        let head_only = request.method() == Method::HEAD;
+        let (response, stream) = self.answer(request).await;
+        let Some(stream) = stream.filter(|_| !head_only) else { return Ok(response.map(Content::Whole)) };
+        Ok(response.map(|_| Content::Stream(sse::Body::in_turns(stream, turns))))
+    }
+
+    /// HTTP/1.1 in clear, where a stream is sent away with its head, and there is no answer here.
+    async fn answer_or_hand_over(
+        self,
+        request: Request<Incoming>,
+        begun: mpsc::Sender<(Parts, Stream)>,
+    ) -> Result<Response<Content>, Infallible> {
+        // HTTP/1.0 knows no chunks, and whoever asks for a head wants no more.
+        if request.version() != Version::HTTP_11 || request.method() == Method::HEAD {
+            return self.answer_with_body(request).await;
+        }
+        let (response, stream) = self.answer(request).await;
+        let Some(stream) = stream else { return Ok(response.map(Content::Whole)) };
+        begun.send((response.into_parts().0, stream)).await.ok();
+        std::future::pending().await
+    }
 }
 
 impl Conversation {
@@ -105,34 +128,63 @@ impl Conversation {
         Self { answers, tasks: tasks.clone(), newcomer, began: Instant::now() }
     }
 
-    /// Answers until the client leaves, or the last stream has ended.
-    pub(super) async fn hold(self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    /// Answers until the client leaves, or the last stream has ended: by HTTP/2, where that was agreed upon.
+    pub(super) async fn hold(
+        self,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        is_http2: bool,
+        buffers: Buffers,
+    ) {
+        if is_http2 { self.hold_http2(socket, buffers).await } else { self.hold_http1(socket).await }
+    }
+
+    /// HTTP/1, with its streams as bodies.
+    async fn hold_http1(self, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let answers = self.answers.clone();
-        let service = hyper::service::service_fn(move |request| answers.clone().answer(request, None));
-        let (newcomers, (socket, sheaf)) = (Newcomers::default(), gather(socket));
-        let mut builder = builder(newcomers.clone());
-        builder.http1().keep_alive(!self.newcomer);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
-        let mut together = Together::new(newcomers, sheaf);
+        let service = service_fn(move |request| answers.clone().answer_with_body(request));
+        let mut connection = pin!(http1(self.newcomer).serve_connection(TokioIo::new(socket), service));
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = self.silent() => return debug!("a client asked for nothing"),
+            () = self.leave() => {
+                // An idle connection closes now, another with the end of its request or its stream.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        note_end(served);
+    }
+
+    /// HTTP/2.
+    async fn hold_http2(
+        self,
+        socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        buffers: Buffers,
+    ) {
+        let (answers, turns) = (self.answers.clone(), Turns::default());
+        let (newcomers, (socket, sheaf)) = (Newcomers::default(), gather(socket, buffers));
+        let mut together = Together::new(newcomers.clone(), turns.clone(), sheaf);
+        let service = service_fn(move |request| answers.clone().answer_in_turns(request, turns.clone()));
+        let mut connection = pin!(http2(newcomers).serve_connection(TokioIo::new(socket), service));
         let served = tokio::select! {
             served = poll_fn(|cx| together.poll(cx, connection.as_mut())) => served,
             () = self.silent() => return debug!("a client asked for nothing"),
             () = self.leave() => {
-                // Idle connections close now, the others with the end of their stream.
                 connection.as_mut().graceful_shutdown();
                 poll_fn(|cx| together.poll(cx, connection.as_mut())).await
             }
         };
-        if let Err(error) = served {
-            debug!(%error, "a connection ended");
-        }
+        note_end(served);
     }
 
-    /// The same for a socket in clear: once a stream has begun, its socket is given to one of the shards.
-    pub(super) async fn hold_in_clear(self, socket: Watched<TcpStream>, shards: Shards, clock: Clock) {
-        if shards.is_empty() {
-            return self.hold(socket).await;
-        }
+    /// The same for a socket in clear: once a stream of HTTP/1.1 has begun, its socket is given to one of the shards.
+    pub(super) async fn hold_in_clear(
+        self,
+        socket: Watched<TcpStream>,
+        buffers: Buffers,
+        shards: Shards,
+        clock: Clock,
+    ) {
         let mut begin = [0; PREFACE.len()];
         let peeked = tokio::select! {
             peeked = timeout_at(self.began + HEADER_TIMEOUT, socket.inner().peek(&mut begin)) => peeked,
@@ -140,7 +192,10 @@ impl Conversation {
         };
         match peeked {
             Ok(Ok(0) | Err(_)) => {}
-            Ok(Ok(some)) if begin.get(..some) == PREFACE.get(..some) => self.hold(socket).await,
+            Ok(Ok(some)) if begin.get(..some) == PREFACE.get(..some) => {
+                self.hold_http2(socket, buffers).await
+            }
+            Ok(Ok(_)) if shards.is_empty() => self.hold_http1(socket).await,
             Ok(Ok(_)) => self.hold_until_stream(socket, &shards, &clock).await,
             Err(_) => debug!("a client asked for nothing"),
         }
@@ -150,13 +205,8 @@ impl Conversation {
     async fn hold_until_stream(self, socket: Watched<TcpStream>, shards: &Shards, clock: &Clock) {
         let (sender, mut begun) = mpsc::channel(1);
         let answers = self.answers.clone();
-        let service = hyper::service::service_fn(move |request| {
-            answer_or_hand_over(answers.clone(), request, sender.clone())
-        });
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
-        builder.half_close(false).keep_alive(!self.newcomer);
-        let mut connection = builder.serve_connection(TokioIo::new(socket), service);
+        let service = service_fn(move |request| answers.clone().answer_or_hand_over(request, sender.clone()));
+        let mut connection = http1(self.newcomer).serve_connection(TokioIo::new(socket), service);
         let served = tokio::select! {
             served = &mut connection => Err(served),
             begun = begun.recv() => Ok(begun),
@@ -176,8 +226,8 @@ impl Conversation {
                 let head = handover::head(&head, clock.now());
                 shards.take(Taken { socket, head, stream, hold: self.tasks.hold() }).await;
             }
-            Ok(None) | Err(Ok(())) => {}
-            Err(Err(error)) => debug!(%error, "a connection ended"),
+            Ok(None) => {}
+            Err(served) => note_end(served),
         }
     }
 
@@ -197,19 +247,25 @@ impl Conversation {
     }
 }
 
-fn builder(newcomers: Newcomers) -> auto::Builder<Newcomers> {
-    let mut builder = auto::Builder::new(newcomers);
+fn http1(is_newcomer: bool) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
+    builder.half_close(false).keep_alive(!is_newcomer);
     builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(BUFFER)
-        .half_close(false);
+}
+
+fn http2(newcomers: Newcomers) -> http2::Builder<Newcomers> {
+    let mut builder = http2::Builder::new(newcomers);
     builder
-        .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
         .max_header_list_size(u32::try_from(BUFFER).unwrap_or(u32::MAX));
     builder
+}
+
+fn note_end(served: Result<(), impl std::fmt::Display>) {
+    if let Err(error) = served {
+        debug!(%error, "a connection ended");
+    }
 }

@@ -9,15 +9,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that are gathered. Beyond, what is there is sent first.
-const ENOUGH: usize = 16 * 1024;
+const ENOUGH: usize = 32 * 1024;
 
 /// The largest frame of HTTP/2 that our library makes by itself (RFC 9113, 4.2), with its head: what a last write may add.
 const FRAME: usize = 16 * 1024 + 9;
+
+/// Buffers that are kept for the next connections: as many as could be in use at a time, each by a thread that runs one.
+const SPARE: usize = 16;
+
+/// Buffers that connections lend each other: one needs none but during its turn, and where its client takes no more. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// The socket, for the library.
 pub(super) struct Gathered<S>(Arc<Mutex<Inner<S>>>);
@@ -27,13 +33,31 @@ pub(super) struct Sheaf<S>(Arc<Mutex<Inner<S>>>);
 
 struct Inner<S> {
     socket: S,
-    bytes: BytesMut,
+    /// Lent, while there is something in it.
+    bytes: Vec<u8>,
+    /// So many of them are sent.
+    sent: usize,
+    buffers: Buffers,
 }
 
 /// Both ends of a socket.
-pub(super) fn gather<S>(socket: S) -> (Gathered<S>, Sheaf<S>) {
-    let inner = Arc::new(Mutex::new(Inner { socket, bytes: BytesMut::new() }));
+pub(super) fn gather<S>(socket: S, buffers: Buffers) -> (Gathered<S>, Sheaf<S>) {
+    let inner = Arc::new(Mutex::new(Inner { socket, bytes: Vec::new(), sent: 0, buffers }));
     (Gathered(inner.clone()), Sheaf(inner))
+}
+
+impl Buffers {
+    fn lend(&self) -> Vec<u8> {
+        self.0.lock().pop().unwrap_or_else(|| Vec::with_capacity(ENOUGH + FRAME))
+    }
+
+    fn take_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.0.lock();
+        if spare.len() < SPARE {
+            spare.push(buffer);
+        }
+    }
 }
 
 impl<S: AsyncWrite + Unpin> Sheaf<S> {
@@ -45,14 +69,16 @@ impl<S: AsyncWrite + Unpin> Sheaf<S> {
 
 impl<S: AsyncWrite + Unpin> Inner<S> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.bytes.has_remaining() {
-            match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.bytes))? {
+        while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match ready!(Pin::new(&mut self.socket).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                some => self.bytes.advance(some),
+                some => self.sent += some,
             }
         }
-        // Idle connections keep no memory for it.
-        self.bytes = BytesMut::new();
+        if !self.bytes.is_empty() {
+            self.buffers.take_back(std::mem::take(&mut self.bytes));
+            self.sent = 0;
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
@@ -60,8 +86,8 @@ impl<S: AsyncWrite + Unpin> Inner<S> {
         if self.bytes.len() >= ENOUGH {
             ready!(self.poll_send(cx))?;
         }
-        if self.bytes.capacity() == 0 {
-            self.bytes.reserve(ENOUGH);
+        if self.bytes.is_empty() {
+            self.bytes = self.buffers.lend();
         }
         let mut taken = 0;
         for slice in slices {
@@ -121,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_in_a_turn_is_sent_together_and_not_before() {
         let (ours, mut theirs) = duplex(64 * 1024);
-        let (mut gathered, sheaf) = gather(ours);
+        let (mut gathered, sheaf) = gather(ours, Buffers::default());
         for frame in [b"one ", b"two "] {
             gathered.write_all(frame).await.unwrap();
             gathered.flush().await.unwrap();
@@ -145,7 +171,7 @@ mod tests {
             let all: Vec<u8> = (0..251).cycle().take(writes.iter().sum()).collect();
             let read = runtime.block_on(async {
                 let (ours, mut theirs) = duplex(room);
-                let (mut gathered, sheaf) = gather(ours);
+                let (mut gathered, sheaf) = gather(ours, Buffers::default());
                 let writing = async {
                     let mut rest = all.as_slice();
                     for (number, some) in writes.iter().enumerate() {

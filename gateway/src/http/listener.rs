@@ -13,7 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::conversation::{Conversation, HEADER_TIMEOUT, PING};
+use super::gathered::Buffers;
 use super::socket::Watched;
+use super::tls;
 use crate::connections::Pressure;
 use crate::metrics::Metrics;
 use crate::shard::Shards;
@@ -47,6 +49,8 @@ pub struct Server {
     pub clock: Clock,
     /// Where cut connections are counted.
     pub metrics: Metrics,
+    /// What connections lend each other.
+    pub buffers: Buffers,
 }
 
 impl Server {
@@ -74,13 +78,17 @@ impl Server {
         let pressure = Arc::new(Pressure::default());
         let socket = Watched::new(stream, pressure.clone(), self.transport.write_stall, self.metrics.clone());
         let conversation = Conversation::new(self.router.clone(), tasks, peer, pressure);
-        let Some(tls) = self.tls.clone() else {
+        let buffers = self.buffers.clone();
+        let Some(acceptor) = self.tls.clone() else {
             let (shards, clock) = (self.shards.clone(), self.clock.clone());
-            return tasks.spawn("connection", conversation.hold_in_clear(socket, shards, clock));
+            return tasks.spawn("connection", conversation.hold_in_clear(socket, buffers, shards, clock));
         };
         tasks.spawn("connection", async move {
-            match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(socket)).await {
-                Ok(Ok(socket)) => conversation.hold(socket).await,
+            match tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(socket)).await {
+                Ok(Ok(socket)) => {
+                    let is_http2 = socket.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+                    conversation.hold(socket, is_http2, buffers).await;
+                }
                 Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
                 Err(_) => debug!("a TLS handshake took too long"),
             }

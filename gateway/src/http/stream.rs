@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Extension, Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, Version, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use promcast_proto::control::Wanted;
 use promcast_proto::problem::Type;
@@ -17,17 +16,17 @@ use super::admission::Asked;
 use super::body;
 use super::client::Client;
 use super::coding;
-use super::handover::{self, Offer};
+use super::handover;
 use super::params::{self, Params, parameter};
 use super::problem::Problem;
 use super::span::Topics;
 use crate::auth::Access;
-use crate::connections::{Connection, Full, Joined, Opening, Pressure, Roster};
+use crate::connections::{Connection, Full, Joined, Opening, Roster};
 use crate::hub::Signal;
 use crate::metrics::ConnectionError;
 use crate::scope::Grant;
 use crate::sse::event::Connected;
-use crate::sse::{self, Coding, Parts, Stream};
+use crate::sse::{Coding, Parts, Stream};
 use crate::subscribe;
 
 /// Opens a stream of the queries in the query string.
@@ -39,8 +38,7 @@ pub(super) async fn open(
     check_accept(request.headers())?;
     let query_string = request.uri().query().unwrap_or_default();
     let params = params::read(query_string, request.headers(), state.defaults())?;
-    let caller = Caller::of(client, &request);
-    start(&state, caller, request.headers(), params).await
+    start(&state, &client, request.headers(), params).await
 }
 
 /// Opens a stream of the subscriptions in the body.
@@ -53,26 +51,9 @@ pub(super) async fn post(
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(parameter("a stream that is opened by POST takes its parameters from the body alone"));
     }
-    let caller = Caller::of(client, &request);
     let (head, body) = request.into_parts();
     let params = body::opening(&head.headers, body, state.defaults()).await?;
-    start(&state, caller, &head.headers, params).await
-}
-
-/// The other end of a request.
-struct Caller {
-    client: Client,
-    pressure: Arc<Pressure>,
-    version: Version,
-    offer: Option<Offer>,
-}
-
-impl Caller {
-    fn of(client: Client, request: &Request) -> Self {
-        let pressure = request.extensions().get::<Arc<Pressure>>().cloned().unwrap_or_default();
-        let offer = request.extensions().get().copied();
-        Self { client, pressure, version: request.version(), offer }
-    }
+    start(&state, &client, &head.headers, params).await
 }
 
 fn check_accept(headers: &HeaderMap) -> Result<(), Problem> {
@@ -85,7 +66,7 @@ fn check_accept(headers: &HeaderMap) -> Result<(), Problem> {
 
 async fn start(
     state: &Arc<State>,
-    caller: Caller,
+    client: &Client,
     headers: &HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
@@ -99,7 +80,7 @@ async fn start(
     let signal = Arc::new(Signal::default());
     let coding = if state.gzip { coding::of(headers) } else { Coding::Identity };
     let (connection, joined) = place(state, &id, &access, &wanted, &grants, &signal)?;
-    log(state, &id, &caller.client, &access, &wanted, &grants);
+    log(state, &id, client, &access, &wanted, &grants);
     let hello = Connected {
         connection_id: id,
         replica: state.replica.clone(),
@@ -123,7 +104,7 @@ async fn start(
         clock: state.clock.clone(),
         metrics: state.metrics.clone(),
     });
-    let mut response = respond(caller, stream, coding);
+    let mut response = respond(stream, coding);
     response.extensions_mut().insert(topics(state, &grants));
     Ok(response)
 }
@@ -207,16 +188,9 @@ fn log(state: &State, id: &str, client: &Client, access: &Access, wanted: &[Want
     }
 }
 
-fn respond(caller: Caller, stream: Stream, coding: Coding) -> Response {
-    let Caller { pressure, version, offer, .. } = caller;
-    let mut response = match offer {
-        Some(Offer) => {
-            let mut response = Response::default();
-            handover::put(&mut response, stream);
-            response
-        }
-        None => Response::new(Body::new(sse::Body::new(stream, pressure))),
-    };
+fn respond(stream: Stream, coding: Coding) -> Response {
+    let mut response = Response::default();
+    handover::put(&mut response, stream);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     // no-transform: a proxy that compresses would hold events back until its window is full.
@@ -225,10 +199,6 @@ fn respond(caller: Caller, stream: Stream, coding: Coding) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if coding == Coding::Gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    // Connection-specific headers are malformed in HTTP/2 (RFC 9113, 8.2.2).
-    if version <= Version::HTTP_11 && offer.is_none() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
     }
     response
 }

@@ -18,6 +18,9 @@ use tracing::{info, warn};
 /// How often the files are read again. Short against the overlap that any renewal leaves.
 const REREAD: Duration = Duration::from_secs(5);
 
+/// HTTP/2, where client and gateway agree on what they speak (RFC 7301; RFC 9113, 3.2).
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// Why TLS cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,7 +65,7 @@ pub fn acceptor(certificate: &Path, key: &Path, tasks: &Tasks) -> Result<TlsAcce
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(current.clone());
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
     tasks.background().spawn("certificate", follow(files, current));
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

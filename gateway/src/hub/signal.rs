@@ -14,9 +14,9 @@ mod lanes;
 mod nudge;
 
 pub use lanes::{Lane, Lanes};
-pub use nudge::Nudge;
 
 use calls::Calls;
+use nudge::Nudge;
 
 /// Of so many the memory is fetched side by side.
 const AHEAD: usize = 32;
@@ -42,6 +42,8 @@ pub enum Note {
     Changes,
     /// Somebody closed it.
     Closed,
+    /// Its time may have come.
+    Alarm,
 }
 
 /// Where a shard finds the connection again.
@@ -74,8 +76,9 @@ impl Signal {
             for (signal, place) in next.drain(..) {
                 signal.note(place);
                 match signal.seat.get() {
-                    Some(seat) if seat.is_new_in(lane) => calls.add(&seat.lanes, seat.number),
-                    Some(_) => {}
+                    Some(seat) if !seat.is_new_in(lane) => {}
+                    Some(seat) if seat.lanes.are_of_many() => calls.add(&seat.lanes, seat.number),
+                    Some(seat) => seat.lanes.push(lane, &[seat.number]),
                     None => signal.waker.wake(),
                 }
             }
@@ -125,7 +128,7 @@ impl Signal {
         self.waker.register(waker);
     }
 
-    /// From now on the connection is `number` of the shard with these lanes, which is called at once: there may have been something
+    /// From now on the connection is `number` of those that stand in these lanes, and is called at once: there may have been something
     /// before. A connection that sits keeps its seat.
     pub fn sit(&self, lanes: Arc<Lanes>, number: u32) {
         self.seat.get_or_init(|| Seat { lanes, number, queued: AtomicU8::new(0) });
@@ -137,6 +140,20 @@ impl Signal {
         if let Some(seat) = self.seat.get() {
             seat.queued.fetch_and(!lane.bit(), Ordering::AcqRel);
         }
+    }
+
+    /// The same for whoever has the connection in one line only, and comes to it for other reasons too.
+    pub fn visited_in_all(&self) {
+        if let Some(seat) = self.seat.get().filter(|seat| seat.queued.load(Ordering::Relaxed) != 0) {
+            seat.queued.swap(0, Ordering::AcqRel);
+        }
+    }
+
+    /// A waker by which a connection tells one thing from all else that wakes it. The note is there from the start, for nothing has been
+    /// looked at yet.
+    pub fn waker(self: &Arc<Self>, note: Note) -> Waker {
+        self.leave(note);
+        Waker::from(Arc::new(Nudge { note, signal: self.clone() }))
     }
 
     /// Whether no place is raised, and there is no note.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Sink, write_rest};
 use super::{Settings, Taken};
-use crate::hub::{Lane, Note, Now, Nudge};
+use crate::hub::{Lane, Note, Now};
 use crate::metrics::Tally;
 use crate::sse::Stream;
 
@@ -43,7 +42,7 @@ pub(super) struct Member {
     /// Of what the stream waits for besides its topics.
     waker: Waker,
     /// Of the socket.
-    nudge: Nudge,
+    nudge: Waker,
     rest: VecDeque<Bytes>,
     /// Since when the socket takes nothing.
     blocked: Option<Instant>,
@@ -61,7 +60,7 @@ impl Member {
         Self {
             socket,
             waker: Waker::from(signal.clone()),
-            nudge: Nudge::new(Arc::clone(signal), Note::Socket),
+            nudge: signal.waker(Note::Socket),
             stream,
             rest: VecDeque::from([head]),
             blocked: None,
@@ -166,7 +165,7 @@ impl Member {
         while !self.rest.is_empty() {
             let written = write_rest(&mut self.rest, &Socket(&self.socket));
             match written.map_err(|_| Gone::Left)? {
-                0 => match self.socket.poll_write_ready(&mut Context::from_waker(self.nudge.waker())) {
+                0 => match self.socket.poll_write_ready(&mut Context::from_waker(&self.nudge)) {
                     Poll::Pending => {
                         self.blocked.get_or_insert(now);
                         return Ok(());
@@ -187,9 +186,7 @@ impl Member {
     /// Hears what the client says, which is mostly that it leaves.
     fn listen(&mut self) -> Result<(), Gone> {
         let mut words = [0; 1024];
-        while let Poll::Ready(ready) =
-            self.socket.poll_read_ready(&mut Context::from_waker(self.nudge.waker()))
-        {
+        while let Poll::Ready(ready) = self.socket.poll_read_ready(&mut Context::from_waker(&self.nudge)) {
             ready.map_err(|_| Gone::Left)?;
             match self.socket.try_read(&mut words) {
                 Ok(0) => return Err(Gone::Left),

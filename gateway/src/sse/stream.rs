@@ -114,7 +114,7 @@ impl Stream {
         let mut stream = Self {
             connection,
             places,
-            vigil: vigil.map(|vigil| Watch::new(vigil.end(), signal.clone())),
+            vigil: vigil.map(|vigil| Watch::new(vigil.end(), &signal)),
             signal,
             clock,
             metrics,

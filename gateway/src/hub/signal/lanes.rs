@@ -18,15 +18,18 @@ const TURN: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane(u8);
 
-/// The lines of one shard.
+/// The lines of one shard, or of one connection with several streams.
 #[derive(Debug, Default)]
-pub struct Lanes(Mutex<Waiting>);
+pub struct Lanes {
+    waiting: Mutex<Waiting>,
+    of_many: bool,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
     lanes: [VecDeque<u32>; Lane::COUNT],
-    /// The shard, while it sleeps.
-    shard: Option<Waker>,
+    /// Who takes them, while there are none.
+    taker: Option<Waker>,
 }
 
 impl Lane {
@@ -47,23 +50,33 @@ impl Lane {
 }
 
 impl Lanes {
+    /// Those of a shard, where crowds stand.
+    pub fn of_shard() -> Self {
+        Self { of_many: true, ..Self::default() }
+    }
+
+    /// Whether it pays to gather those who come.
+    pub(super) fn are_of_many(&self) -> bool {
+        self.of_many
+    }
+
     /// These connections have something to do.
-    pub(super) fn push(&self, lane: Lane, numbers: &[u32]) {
-        let shard = {
-            let mut waiting = self.0.lock();
+    pub fn push(&self, lane: Lane, numbers: &[u32]) {
+        let taker = {
+            let mut waiting = self.waiting.lock();
             if let Some(queue) = waiting.lanes.get_mut(usize::from(lane.0)) {
                 queue.extend(numbers);
             }
-            waiting.shard.take()
+            waiting.taker.take()
         };
-        if let Some(shard) = shard {
-            shard.wake();
+        if let Some(taker) = taker {
+            taker.wake();
         }
     }
 
-    /// Takes about so many into `round`, some of each lane in turn. Where there is none, `shard` is woken by the next.
-    pub fn take(&self, round: &mut Vec<(Lane, u32)>, most: usize, shard: &Waker) {
-        let mut waiting = self.0.lock();
+    /// Takes about so many into `round`, some of each lane in turn. Where there is none, `taker` is woken by the next.
+    pub fn take(&self, round: &mut Vec<(Lane, u32)>, most: usize, taker: &Waker) {
+        let mut waiting = self.waiting.lock();
         while round.len() < most && waiting.lanes.iter().any(|queue| !queue.is_empty()) {
             for (lane, queue) in (0..).zip(&mut waiting.lanes) {
                 let some = TURN.min(queue.len());
@@ -71,7 +84,7 @@ impl Lanes {
             }
         }
         if round.is_empty() {
-            waiting.shard = Some(shard.clone());
+            waiting.taker = Some(taker.clone());
         }
     }
 }

@@ -1,36 +1,18 @@
-//! A waker that leaves a note, by which a connection tells it from all else that wakes it.
+//! What wakes a connection with a note.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::Wake;
 
 use super::{Note, Signal};
 
-/// Wakes a connection with a note.
+/// Leaves a note when it wakes.
 #[derive(Debug)]
-pub struct Nudge {
-    waker: Waker,
+pub(super) struct Nudge {
+    pub(super) note: Note,
+    pub(super) signal: Arc<Signal>,
 }
 
-#[derive(Debug)]
-struct Leave {
-    note: Note,
-    signal: Arc<Signal>,
-}
-
-impl Nudge {
-    /// For the connection with this signal. The note is there from the start, for nothing has been looked at yet.
-    pub fn new(signal: Arc<Signal>, note: Note) -> Self {
-        signal.leave(note);
-        Self { waker: Waker::from(Arc::new(Leave { note, signal })) }
-    }
-
-    /// What wakes the connection.
-    pub fn waker(&self) -> &Waker {
-        &self.waker
-    }
-}
-
-impl Wake for Leave {
+impl Wake for Nudge {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
