@@ -3,7 +3,7 @@
 //! All that an event asks of a connection is here, side by side: with thousands of them, each place in memory that is looked at costs
 //! more than what is done with it.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
 
@@ -21,15 +21,26 @@ use nudge::Nudge;
 /// Of so many the memory is fetched side by side.
 const AHEAD: usize = 32;
 
-/// One bit for each subscription of a connection, notes of what else there is, and who looks at them: a task, or a shard, which has
-/// many connections.
+/// One bit for each subscription of a connection, one for each note of what else there is, one for each line in which it stands, and who
+/// looks at them: a task, or a shard, which has many connections.
+///
+/// All bits are one word, for with each event they are set at once, and cleared at once.
 #[derive(Debug, Default)]
 pub struct Signal {
-    places: AtomicU32,
-    notes: AtomicU8,
+    bits: AtomicU64,
     waker: AtomicWaker,
     seat: OnceLock<Seat>,
 }
+
+/// The bits of subscriptions: the first 32.
+const PLACES: u64 = 0xffff_ffff;
+
+/// Where those of notes begin, and those of lines.
+const NOTES: u32 = 32;
+const LINES: u32 = 40;
+
+/// All that is to be looked at: subscriptions and notes.
+const NEWS: u64 = (1 << LINES) - 1;
 
 /// What a connection finds besides its topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +62,14 @@ pub enum Note {
 struct Seat {
     lanes: Arc<Lanes>,
     number: u32,
-    /// The lanes in which it stands, one bit each.
-    queued: AtomicU8,
 }
 
 impl Signal {
     /// There may be something to read at `place`; `lane` is for topics with as many readers.
     pub fn raise(&self, place: u8, lane: Lane) {
-        self.note(place);
-        self.call(lane);
+        if let Some(seat) = self.call(bit_of(place), lane) {
+            seat.lanes.push(lane, &[seat.number]);
+        }
     }
 
     /// The same for many, whose shards are called once for a crowd of them.
@@ -72,54 +82,64 @@ impl Signal {
                 return calls.end();
             }
             // Memory that is in no cache comes for all of them at once, and not for one after the other.
-            std::hint::black_box(next.iter().fold(0, |sum: u8, (signal, _)| sum.wrapping_add(signal.look())));
+            std::hint::black_box(
+                next.iter().fold(0, |sum: u64, (signal, _)| sum.wrapping_add(signal.look())),
+            );
             for (signal, place) in next.drain(..) {
-                signal.note(place);
-                match signal.seat.get() {
-                    Some(seat) if !seat.is_new_in(lane) => {}
+                match signal.call(bit_of(place), lane) {
                     Some(seat) if seat.lanes.are_of_many() => calls.add(&seat.lanes, seat.number),
                     Some(seat) => seat.lanes.push(lane, &[seat.number]),
-                    None => signal.waker.wake(),
+                    None => {}
                 }
             }
         }
     }
 
     /// What it is means nothing.
-    fn look(&self) -> u8 {
-        self.notes.load(Ordering::Relaxed)
+    fn look(&self) -> u64 {
+        self.bits.load(Ordering::Relaxed)
     }
 
-    fn note(&self, place: u8) {
-        self.places.fetch_or(1u32.checked_shl(u32::from(place)).unwrap_or_default(), Ordering::Release);
+    /// Sets these bits, and wakes the task. Where it has a seat, and does not stand in this lane yet, that is left to whoever calls.
+    #[must_use]
+    fn call(&self, bits: u64, lane: Lane) -> Option<&Seat> {
+        let Some(seat) = self.seat.get() else {
+            self.bits.fetch_or(bits, Ordering::AcqRel);
+            // Whoever has sat down meanwhile may have looked before.
+            return if self.seat.get().is_some() {
+                self.call(bits, lane)
+            } else {
+                self.waker.wake();
+                None
+            };
+        };
+        let line = line_of(lane);
+        (self.bits.fetch_or(bits | line, Ordering::AcqRel) & line == 0).then_some(seat)
     }
 
     /// Leaves a note, and wakes whoever reads it.
     pub fn leave(&self, note: Note) {
-        self.notes.fetch_or(note.bit(), Ordering::Release);
-        self.wake();
+        self.call_alone(note.bit());
     }
 
     /// Whether there is this note, which stays.
     pub fn has(&self, note: Note) -> bool {
-        self.notes.load(Ordering::Acquire) & note.bit() != 0
+        self.bits.load(Ordering::Acquire) & note.bit() != 0
     }
 
     /// Whether there is this note, which is then gone.
     pub fn take_note(&self, note: Note) -> bool {
-        self.has(note) && self.notes.fetch_and(!note.bit(), Ordering::AcqRel) & note.bit() != 0
+        self.has(note) && self.bits.fetch_and(!note.bit(), Ordering::AcqRel) & note.bit() != 0
     }
 
     /// There is something else to do.
     pub fn wake(&self) {
-        self.call(Lane::FIRST);
+        self.call_alone(0);
     }
 
-    fn call(&self, lane: Lane) {
-        match self.seat.get() {
-            Some(seat) if seat.is_new_in(lane) => seat.lanes.push(lane, &[seat.number]),
-            Some(_) => {}
-            None => self.waker.wake(),
+    fn call_alone(&self, bits: u64) {
+        if let Some(seat) = self.call(bits, Lane::FIRST) {
+            seat.lanes.push(Lane::FIRST, &[seat.number]);
         }
     }
 
@@ -131,21 +151,19 @@ impl Signal {
     /// From now on the connection is `number` of those that stand in these lanes, and is called at once: there may have been something
     /// before. A connection that sits keeps its seat.
     pub fn sit(&self, lanes: Arc<Lanes>, number: u32) {
-        self.seat.get_or_init(|| Seat { lanes, number, queued: AtomicU8::new(0) });
+        self.seat.get_or_init(|| Seat { lanes, number });
         self.wake();
     }
 
-    /// The shard comes to it from this lane, and sees what was raised before.
-    pub fn visited(&self, lane: Lane) {
-        if let Some(seat) = self.seat.get() {
-            seat.queued.fetch_and(!lane.bit(), Ordering::AcqRel);
-        }
+    /// The shard comes to it from this lane, and sees what was raised before: these places, one bit each.
+    pub fn visit(&self, lane: Lane) -> u32 {
+        low(self.bits.fetch_and(!(line_of(lane) | PLACES), Ordering::AcqRel))
     }
 
-    /// The same for whoever has the connection in one line only, and comes to it for other reasons too.
-    pub fn visited_in_all(&self) {
-        if let Some(seat) = self.seat.get().filter(|seat| seat.queued.load(Ordering::Relaxed) != 0) {
-            seat.queued.swap(0, Ordering::AcqRel);
+    /// It is come to, whatever line it stands in. It stands in none then.
+    pub fn visit_in_all(&self) {
+        if self.bits.load(Ordering::Relaxed) & !NEWS != 0 {
+            self.bits.fetch_and(NEWS, Ordering::AcqRel);
         }
     }
 
@@ -158,26 +176,34 @@ impl Signal {
 
     /// Whether no place is raised, and there is no note.
     pub fn is_quiet(&self) -> bool {
-        self.places.load(Ordering::Acquire) == 0 && self.notes.load(Ordering::Acquire) == 0
+        self.bits.load(Ordering::Acquire) & NEWS == 0
     }
 
     /// The places that were raised since the last call, one bit each.
     pub fn take(&self) -> u32 {
-        self.places.swap(0, Ordering::Acquire)
+        if self.bits.load(Ordering::Acquire) & PLACES == 0 {
+            return 0;
+        }
+        low(self.bits.fetch_and(!PLACES, Ordering::AcqRel))
     }
 }
 
 impl Note {
-    fn bit(self) -> u8 {
-        1 << self as u8
+    fn bit(self) -> u64 {
+        1 << (NOTES + self as u32)
     }
 }
 
-impl Seat {
-    /// Whether it does not stand in this lane yet. From now on it does.
-    fn is_new_in(&self, lane: Lane) -> bool {
-        self.queued.fetch_or(lane.bit(), Ordering::AcqRel) & lane.bit() == 0
-    }
+fn bit_of(place: u8) -> u64 {
+    1u64.checked_shl(u32::from(place)).unwrap_or_default() & PLACES
+}
+
+fn line_of(lane: Lane) -> u64 {
+    u64::from(lane.bit()) << LINES
+}
+
+fn low(bits: u64) -> u32 {
+    u32::try_from(bits & PLACES).unwrap_or_default()
 }
 
 /// What else a stream waits for wakes it as its topics do.
@@ -188,5 +214,51 @@ impl Wake for Signal {
 
     fn wake_by_ref(self: &Arc<Self>) {
         Self::wake(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first of them that was raised, taken as a shard does.
+    fn visit(signal: &Signal, lanes: &Lanes) -> u32 {
+        let mut round = Vec::new();
+        lanes.take(&mut round, usize::MAX, Waker::noop());
+        round.iter().fold(0, |raised, (lane, _)| raised | signal.visit(*lane))
+    }
+
+    #[test]
+    fn who_stands_in_line_is_called_once_and_sees_all_that_was_raised() {
+        let (signal, lanes) = (Signal::default(), Arc::new(Lanes::of_shard()));
+        signal.raise(3, Lane::FIRST);
+        signal.sit(lanes.clone(), 7);
+        signal.raise(0, Lane::FIRST);
+        signal.raise(31, Lane::of(100_000));
+        let mut round = Vec::new();
+        lanes.take(&mut round, usize::MAX, Waker::noop());
+        assert_eq!(round, [(Lane::FIRST, 7), (Lane::of(100_000), 7)]);
+        assert_eq!(signal.visit(Lane::FIRST), 1 << 3 | 1 | 1 << 31);
+        assert_eq!(signal.visit(Lane::of(100_000)), 0);
+        assert!(signal.is_quiet());
+    }
+
+    #[test]
+    fn notes_lines_and_places_do_not_touch_each_other() {
+        let (signal, lanes) = (Arc::new(Signal::default()), Arc::new(Lanes::default()));
+        signal.sit(lanes.clone(), 0);
+        assert_eq!(visit(&signal, &lanes), 0);
+        signal.leave(Note::Alarm);
+        signal.raise(31, Lane::FIRST);
+        assert!(!signal.take_note(Note::Socket) && signal.has(Note::Alarm));
+        assert_eq!(signal.take(), 1 << 31);
+        assert!(!signal.is_quiet() && signal.take_note(Note::Alarm) && signal.is_quiet());
+        assert_eq!(visit(&signal, &lanes), 0);
+        signal.raise(1, Lane::FIRST);
+        signal.visit_in_all();
+        signal.raise(2, Lane::FIRST);
+        let mut round = Vec::new();
+        lanes.take(&mut round, usize::MAX, Waker::noop());
+        assert_eq!((round.len(), signal.take()), (2, 0b110), "it stood in none, and so was called again");
     }
 }

@@ -85,7 +85,8 @@ impl Member {
         now: Now,
         (settings, tally): (&Settings, &Tally),
     ) -> Result<(), Gone> {
-        self.stream.signal().visited(lane);
+        let raised = self.stream.signal().visit(lane);
+        self.stream.raise(raised);
         if self.stream.signal().take_note(Note::Socket) {
             self.listen()?;
             self.flush(now.mono, settings)?;

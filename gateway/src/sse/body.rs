@@ -61,7 +61,7 @@ impl Body {
                 if !std::mem::replace(sits, true) {
                     turns.sit(signal);
                 }
-                signal.visited_in_all();
+                signal.visit_in_all();
                 true
             }
         }

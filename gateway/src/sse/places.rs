@@ -140,6 +140,11 @@ impl Places {
         self.delivered.take()
     }
 
+    /// These may have something to read.
+    pub(super) fn raise(&mut self, places: u32) {
+        self.raised |= places;
+    }
+
     /// Whether there is nothing to read, and nobody said that there is something else.
     pub(super) fn is_quiet(&self) -> bool {
         self.raised | self.fetching == 0 && self.signal.is_quiet()

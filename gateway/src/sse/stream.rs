@@ -143,6 +143,11 @@ impl Stream {
             .wrapping_add(u64::from(self.ended))
     }
 
+    /// These places, which were taken from its signal, may have something to read.
+    pub(crate) fn raise(&mut self, places: u32) {
+        self.places.raise(places);
+    }
+
     /// Now, for [`Stream::next`].
     pub fn now(&self) -> Now {
         Now { wall: self.clock.now(), mono: Instant::now() }
